@@ -1,0 +1,109 @@
+"""What the engine must do next, as small values in the imperative, to be carried out once their record is durable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Command:
+    """The base of all commands."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StartTask(Command):
+    """Run the body of a node; answer with TaskSucceeded, TaskGrew, TaskAttemptFailed or TaskFailed."""
+
+    node: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartRetry(Command):
+    """At the moment ``at``, answer with RetryDue."""
+
+    node: int
+    attempt: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWait(Command):
+    """Work out what a node waits for; answer with WaitOpened."""
+
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepWait(Command):
+    """A wait is open: set its timer, poll its listener, show its question."""
+
+    node: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseWait(Command):
+    """A wait is over: drop its timer, its poll and its question."""
+
+    node: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitEvent(Command):
+    """Tell the source of a listener's event that it is durable; answer with ListenerCommitted."""
+
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrapCaught(Command):
+    """A node that catches exceptions grew, and its continuation is done: answer with its TaskSucceeded."""
+
+    node: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatchFailure(Command):
+    """A node that catches exceptions grew, and ``failed`` below it failed: answer with its TaskSucceeded."""
+
+    node: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopTask(Command):
+    """Stop the body of a node: nobody needs its result any more."""
+
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropValue(Command):
+    """No unfinished node needs the value of this one: it may leave memory."""
+
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge(Command):
+    """Tell the sender of an event what became of it: delivered, queued, duplicate, rejected or closed."""
+
+    event_id: str
+    status: str
+    node: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRun(Command):
+    """The output is there: answer with RunSucceeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailRun(Command):
+    """A node failed and nobody caught it: answer with RunFailed."""
+
+    node: int

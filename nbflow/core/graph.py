@@ -1,0 +1,82 @@
+"""What a run is made of: code, and nodes that call it on the values of other nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .retry import DEFAULT_OPTIONS, Options
+
+Json = dict[str, Any]
+
+TOP = -1
+"""The owner of the nodes that the user bound; every other node belongs to the node that grew it."""
+
+FORGOTTEN = -2
+"""The owner of nodes that are no part of the run any more."""
+
+
+class NodeKind(StrEnum):
+    """What it takes to finish a node."""
+
+    TASK = "t"
+    """Call a body."""
+    EVENT = "e"
+    """Wait for a listener, an event of the inbox, a person or a moment."""
+    VALUE = "v"
+    """Nothing but its parts: a stored value, or a container of other nodes' values."""
+
+
+_KINDS = {kind.value: kind for kind in NodeKind}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A function or listener class with its options, stored once per run and shared by its nodes.
+
+    ``value`` is the stored pickle, None when the code cannot be pickled: then only ``run(dag, workflow_id=...)``
+    can go on. ``fingerprint`` changes when the source does.
+    """
+
+    key: str
+    name: str
+    value: Json | None = None
+    options: Options = DEFAULT_OPTIONS
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One node: ``deps`` are the nodes whose values it needs, ``call`` is the stored form of its arguments.
+
+    ``call`` refers to a dependency by its place in ``deps``, so a spec can be moved to other indices.
+    """
+
+    node_id: str
+    kind: NodeKind
+    deps: tuple[int, ...] = ()
+    code: str = ""
+    call: Any = None
+    group: str = ""
+    metadata: Json | None = field(default=None)
+
+    def at(self, deps: tuple[int, ...]) -> NodeSpec:
+        """Return the same node with its dependencies at other indices."""
+        return NodeSpec(self.node_id, self.kind, deps, self.code, self.call, self.group, self.metadata)
+
+    def to_wire(self) -> list[Any]:
+        """Return a compact JSON form."""
+        wire: list[Any] = [self.node_id, self.kind, self.deps, self.code, self.call]
+        if self.group or self.metadata is not None:
+            wire.append(self.group)
+            if self.metadata is not None:
+                wire.append(self.metadata)
+        return wire
+
+    @classmethod
+    def from_wire(cls, wire: list[Any]) -> NodeSpec:
+        """Return the node that ``to_wire`` gave."""
+        node_id, kind, deps, code, call, *rest = wire
+        group = rest[0] if rest else ""
+        return cls(node_id, _KINDS[kind], tuple(deps), code, call, group, rest[1] if len(rest) > 1 else None)

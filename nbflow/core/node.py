@@ -1,0 +1,60 @@
+"""One node as a run knows it now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .graph import TOP, Json, NodeSpec
+from .records import WaitOpened
+from .status import NodeStatus
+
+NOTHING = range(0)
+"""The children of a node that has not grown."""
+
+
+class Node:
+    """The present state of one node. Read it anywhere; only ``RunState.handle`` changes it.
+
+    ``missing`` counts dependencies that are not finished, ``uses`` the unfinished consumers of the value,
+    ``alias`` is the node that holds the value after a continuation, ``followers`` are the nodes whose value will be
+    this node's, ``output`` the node that a grown node waits for, ``failing`` the node below whose failure it catches.
+    """
+
+    __slots__ = (
+        "alias", "attempt", "caught", "changed", "children", "dependents", "ended", "error", "event", "failing",
+        "followers", "missing", "needed", "output", "owner", "retry_at", "spec", "started", "status", "uses",
+        "value", "wait",
+    )  # fmt: skip
+
+    def __init__(self, spec: NodeSpec, owner: int = TOP) -> None:
+        self.spec = spec
+        self.owner = owner
+        self.status = NodeStatus.PENDING
+        self.attempt = 0
+        self.missing = 0
+        self.uses = 0
+        self.needed = True
+        self.dependents: list[int] | tuple[()] = ()
+        self.children: range = NOTHING
+        self.followers: list[int] | tuple[()] = ()
+        self.output = -1
+        self.alias = -1
+        self.failing = -1
+        self.value: Json | None = None
+        self.caught = False
+        self.changed = False
+        self.error: Json | None = None
+        self.started = 0.0
+        self.ended = 0.0
+        self.retry_at = 0.0
+        self.wait: WaitOpened | None = None
+        self.event: Json | None = None
+
+    @property
+    def node_id(self) -> str:
+        """The name of the node, unique in its run."""
+        return self.spec.node_id
+
+    def describe(self) -> dict[str, Any]:
+        """Return what an error message should say about the node."""
+        return {name: getattr(self, name) for name in ("node_id", "status", "attempt", "missing", "owner", "error")}

@@ -1,0 +1,271 @@
+"""Everything that can happen to a run, as small values in the past tense.
+
+A record is the only thing that changes a run's state, and the journal is a list of them. ``node`` is the index
+of a node in the run. Times are UTC seconds, for display and deadlines, never for order. ``value`` and ``payload``
+are stored values, which nothing here looks into.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .graph import TOP, Code, Json, NodeSpec
+
+
+class Record:
+    """The base of all records; ``tag`` is the name in the journal."""
+
+    __slots__ = ()
+    tag: ClassVar[str]
+
+
+class NodeRecord(Record):
+    """A record of one node."""
+
+    __slots__ = ()
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunCreated(Record):
+    """A run was accepted."""
+
+    tag = "created"
+    workflow_id: str
+    name: str
+    at: float
+    metadata: Json = field(default_factory=dict)
+    environment: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOpened(Record):
+    """A process took the run: what was under way before is not under way any more."""
+
+    tag = "opened"
+    at: float
+    owner: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeAdded(Record):
+    """A function or a listener class became known to the run."""
+
+    tag = "code"
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class NodesAdded(Record):
+    """Nodes were laid ready for ``GraphCommitted`` (owner TOP) or for ``TaskGrew`` of their owner.
+
+    Their ``deps`` count from the first node that was laid ready for the same owner.
+    """
+
+    tag = "nodes"
+    specs: tuple[NodeSpec, ...]
+    owner: int = TOP
+
+
+@dataclass(frozen=True, slots=True)
+class GraphCommitted(Record):
+    """The nodes that lay ready became the graph; a node with a known id keeps what it has."""
+
+    tag = "graph"
+    output: int
+    metadata: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Record):
+    """The run got its turn."""
+
+    tag = "started"
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodesReset(Record):
+    """The user asked for finished nodes to be run again, with all that depends on them."""
+
+    tag = "reset"
+    nodes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted(NodeRecord):
+    """A body began. Journaled only for tasks that must run at most once."""
+
+    tag = "start"
+    node: int
+    attempt: int
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSucceeded(NodeRecord):
+    """A node has its value; None as ``value`` means that it lives in memory only."""
+
+    tag = "done"
+    node: int
+    value: Json | None
+    started: float = 0.0
+    ended: float = 0.0
+    attempt: int = 1
+    caught: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGrew(NodeRecord):
+    """A body returned a continuation; ``output`` counts within the nodes laid ready for it."""
+
+    tag = "grew"
+    node: int
+    output: int
+    started: float = 0.0
+    ended: float = 0.0
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAttemptFailed(NodeRecord):
+    """An attempt failed and another will follow at ``retry_at``."""
+
+    tag = "retry"
+    node: int
+    attempt: int
+    error: Json
+    retry_at: float
+    started: float = 0.0
+    ended: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue(NodeRecord):
+    """The time of the next attempt has come. Never journaled: the moment was."""
+
+    tag = "due"
+    node: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed(NodeRecord):
+    """A node failed for good."""
+
+    tag = "failed"
+    node: int
+    error: Json
+    started: float = 0.0
+    ended: float = 0.0
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOpened(NodeRecord):
+    """A wait began. ``key`` names the events that end it (empty: a listener or a deadline does).
+
+    ``token`` tells this wait from a later one of the same node; ``deadline`` is absolute. ``fallback`` is the stored
+    value at the deadline, None when passing it is a failure. ``prompt`` is what a person is asked.
+    """
+
+    tag = "wait"
+    node: int
+    token: int
+    at: float
+    key: str = ""
+    deadline: float | None = None
+    fallback: Json | None = None
+    prompt: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceived(Record):
+    """An event came in from outside; the oldest wait of its key takes it, else it stays in the inbox."""
+
+    tag = "event"
+    event_id: str
+    key: str
+    payload: Json
+    at: float
+    by: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerFired(NodeRecord):
+    """A listener's poll returned an event, which is now durable."""
+
+    tag = "fired"
+    node: int
+    token: int
+    event: Json
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerCommitted(NodeRecord):
+    """The source of a listener's event was told."""
+
+    tag = "committed"
+    node: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WaitExpired(NodeRecord):
+    """The deadline of a wait that has a fallback passed. Dropped when the wait is over already."""
+
+    tag = "expired"
+    node: int
+    token: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunSucceeded(Record):
+    """The run has its output. ``undelivered`` are the ids of the events that nobody took."""
+
+    tag = "succeeded"
+    at: float
+    undelivered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed(Record):
+    """A node failed, so no new node is started. Bodies that still run may yet finish."""
+
+    tag = "broke"
+    at: float
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunCanceled(Record):
+    """The run was canceled; later results are ignored."""
+
+    tag = "canceled"
+    at: float
+    by: str = ""
+    undelivered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetached(Record):
+    """The owner let the run go; anybody may resume it."""
+
+    tag = "detached"
+    at: float
+    why: str = ""
+
+
+RECORDS: dict[str, type[Record]] = {
+    cls.tag: cls
+    for cls in (
+        RunCreated, RunOpened, CodeAdded, NodesAdded, GraphCommitted, RunStarted, NodesReset,
+        TaskStarted, TaskSucceeded, TaskGrew, TaskAttemptFailed, RetryDue, TaskFailed,
+        WaitOpened, EventReceived, ListenerFired, ListenerCommitted, WaitExpired,
+        RunSucceeded, RunFailed, RunCanceled, RunDetached,
+    )
+}  # fmt: skip

@@ -1,0 +1,176 @@
+"""How a run goes on: what a new ownership, a wish to run nodes again and the next start make of what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from . import flow
+from .commands import CatchFailure, Command, FinishRun, WrapCaught
+from .graph import FORGOTTEN, TOP, NodeKind
+from .node import NOTHING
+from .status import NodeStatus
+
+if TYPE_CHECKING:
+    from .node import Node
+    from .state import RunState
+
+N = NodeStatus
+
+
+def reopen(state: RunState) -> None:
+    """Begin a new ownership: what ran is not running any more, what was done is restored."""
+    state.waiting.clear()
+    for index, node in enumerate(state.nodes):
+        if node.owner == FORGOTTEN:
+            continue
+        if node.status is N.DONE:
+            state.set_status(index, N.RESTORED)
+        elif node.status in (N.FAILED, N.SKIPPED):
+            # below a continuation only the plan can tell whether the failure stands, since it may have been caught
+            if node.owner == TOP:
+                _try_again(state, index)
+        elif node.status.active and node.status is not N.GROWN:
+            if node.status is N.RUNNING and not state.marks_start(index):
+                node.attempt -= 1  # this start was not journaled: only the memory of its owner knows it
+            state.set_status(index, N.PENDING)
+
+
+def _try_again(state: RunState, index: int) -> None:
+    """Let a failed or skipped node run once more, with a fresh budget; what it has grown or received is kept."""
+    node = state.nodes[index]
+    node.attempt, node.retry_at, node.failing = 0, 0.0, -1
+    node.wait = node.wait if node.event is not None else None
+    state.set_status(index, N.PENDING if node.output < 0 else N.GROWN)
+
+
+def reset(state: RunState, indices: Iterable[int]) -> None:
+    """Forget the results of nodes and of everything that depends on them.
+
+    A grown node that grew itself has dropped its arguments: then the node that made it is run again.
+    """
+    consumers: dict[int, list[int]] = {}
+    for index, node in enumerate(state.nodes):
+        if node.owner != FORGOTTEN:
+            for dep in node.spec.deps:
+                consumers.setdefault(dep, []).append(index)
+    work, seen, again = list(indices), set(), set()
+    while work:
+        index = work.pop()
+        node = state.nodes[index]
+        if index in seen or node.owner == FORGOTTEN:
+            continue
+        seen.add(index)
+        if node.output >= 0 and node.owner >= 0:
+            work.append(node.owner)
+            continue
+        forget_result(state, index)
+        work.extend(consumers.get(index, ()))
+        while node.owner >= 0 and node.owner not in again:
+            # the value of the node that grew it depends on it too
+            again.add(node.owner)
+            work.extend(consumers.get(node.owner, ()))
+            node = _grow_again(state, node.owner)
+
+
+def _grow_again(state: RunState, index: int) -> Node:
+    """Take back the value that a node got from its continuation; the continuation stays."""
+    node = state.nodes[index]
+    node.value, node.alias, node.caught, node.failing = None, -1, False, -1
+    if node.status is not N.GROWN:
+        state.set_status(index, N.GROWN)
+    return node
+
+
+def forget_result(state: RunState, index: int) -> None:
+    """Put a node back to where it has not run; what it has grown is no part of the run any more."""
+    node = state.nodes[index]
+    below = [node.children]
+    while below:
+        for child in below.pop():
+            below.append(state.nodes[child].children)
+            state.forget(child)
+    node.value = node.event = node.wait = node.error = None
+    node.alias = node.output = node.failing = -1
+    node.children, node.followers = NOTHING, ()
+    node.attempt, node.retry_at, node.caught, node.changed = 0, 0.0, False, False
+    state.set_status(index, N.PENDING)
+
+
+def plan(state: RunState, commands: list[Command]) -> None:
+    """Work out from the output backwards what is needed, and start what can start."""
+    nodes = state.nodes
+    for node in nodes:
+        node.needed, node.missing, node.uses = False, 0, 0
+        node.dependents = node.followers = ()
+    if state.output < 0:
+        return
+    nodes[state.output].uses = 1  # the result stays in memory to the end
+    order, grown = _needed(state)
+    for index in grown:  # an owner comes before what it has grown
+        flow.follow(state, index)
+    for index in order:
+        node = nodes[index]
+        for dep in node.spec.deps:
+            nodes[state.resolve(dep)].uses += 1
+            if not nodes[dep].status.finished:
+                nodes[dep].dependents = dependents = nodes[dep].dependents or []
+                dependents.append(index)
+                node.missing += 1
+    if nodes[state.output].status.finished:
+        commands.append(FinishRun())
+    _ask_again(state, grown, commands)
+    flow.start_ready(state, order, commands)
+
+
+def _needed(state: RunState) -> tuple[list[int], list[int]]:
+    """Return what the output needs: the nodes without a value, and those that wait for what they have grown."""
+    nodes, needed, grown = state.nodes, [], []
+    work = [state.output]
+    while work:
+        index = work.pop()
+        node = nodes[index]
+        if node.needed:
+            continue
+        node.needed = True
+        _recall(state, index)
+        if node.status.finished:
+            continue
+        if node.status is N.GROWN:
+            grown.append(index)
+            if node.failing < 0 or not state.catches(index):
+                work.append(node.output)
+        else:
+            needed.append(index)
+            work.extend(node.spec.deps)
+    return sorted(needed), sorted(grown)
+
+
+def _recall(state: RunState, index: int) -> None:
+    """Settle what a needed node has: a value that lived in the memory of the owner before is made once more."""
+    node = state.nodes[index]
+    if node.status in (N.FAILED, N.SKIPPED):
+        _try_again(state, index)
+    elif node.status.finished and state.nodes[state.resolve(index)].value is None:
+        if node.output >= 0:
+            failing = node.failing
+            _grow_again(state, index).failing = failing
+        elif node.spec.kind is NodeKind.VALUE:
+            state.set_status(index, N.PENDING)
+        else:
+            forget_result(state, index)
+
+
+def _ask_again(state: RunState, grown: list[int], commands: list[Command]) -> None:
+    """A crash may have come between a continuation's end and its owner's record: ask for that once more."""
+    for index in grown:
+        node = state.nodes[index]
+        if not state.catches(index):
+            node.failing = -1
+            if state.nodes[node.output].status.finished:  # it did catch when that finished: the options changed since
+                flow.take_over(state, index, state.resolve(node.output))
+                flow.finish(state, index, commands)
+        elif node.failing >= 0:
+            commands.append(CatchFailure(index, node.failing))
+        elif state.nodes[node.output].status.finished:
+            commands.append(WrapCaught(index, state.resolve(node.output)))

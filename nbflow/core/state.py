@@ -1,0 +1,347 @@
+"""The state of one run behind one door: ``handle(record)`` is the only thing that changes it.
+
+Fold all records of a journal and the state is what it was; each call also returns what must be done next. The engine
+writes a record first and hands it in here when it is durable, so the state never runs ahead of the disk.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from ..errors import InvalidTransition
+from . import flow, growth, resume, waits
+from . import records as r
+from .commands import Command, DropValue, StartRetry
+from .graph import FORGOTTEN, TOP, Code, Json
+from .inbox import Inbox
+from .node import Node
+from .status import NodeStatus, WorkflowStatus
+from .table import RUN_TRANSITIONS, TRANSITIONS
+from .tell import RECENT, lately
+
+Handler = Callable[[Any, Any, list[Command]], None]
+
+
+class RunState:
+    """Everything that is known about one run. ``changed`` collects node indices for views to drain."""
+
+    def __init__(self) -> None:
+        self.workflow_id = ""
+        self.name = ""
+        self.metadata: Json = {}
+        self.environment: Json = {}
+        self.status: WorkflowStatus | None = None
+        self.created = 0.0
+        self.started = 0.0
+        self.ended = 0.0
+        self.nodes: list[Node] = []
+        self.index: dict[str, int] = {}
+        self.codes: dict[str, Code] = {}
+        self.output = -1
+        self.failed = -1
+        self.undelivered: tuple[str, ...] = ()
+        self.numbers: dict[str, int] = {}
+        self.inbox: Final = Inbox()
+        self.tokens = 0
+        self.changed: set[int] = set()
+        self.counts: Counter[NodeStatus] = Counter()
+        self.staged: dict[int, list[Any]] = {}
+        self.waiting: dict[str, list[int]] = {}
+        self.recheck = False
+        self._recent: deque[r.Record] = deque(maxlen=RECENT)
+
+    # ---- the door ----
+
+    def handle(self, record: r.Record) -> list[Command]:
+        """Take one durable record and return what to do next. Raises InvalidTransition and changes nothing."""
+        commands: list[Command] = []
+        _HANDLERS[type(record)](self, record, commands)
+        self._recent.append(record)
+        while self.recheck:
+            flow.deliver_early(self, commands)
+        return commands
+
+    def handle_all(self, records: Iterable[r.Record]) -> list[Command]:
+        """Take records in order; return all their commands."""
+        return [command for record in records for command in self.handle(record)]
+
+    # ---- reading ----
+
+    @property
+    def live(self) -> bool:
+        """True while new nodes may start."""
+        return self.status is WorkflowStatus.RUNNING
+
+    def resolve(self, index: int) -> int:
+        """Return the node that holds the value of this one: itself, or the end of its continuations."""
+        nodes = self.nodes
+        while nodes[index].alias >= 0:
+            index = nodes[index].alias
+        return index
+
+    def options(self, index: int) -> Any:
+        """Return the options of a node."""
+        return self.codes[self.nodes[index].spec.code].options
+
+    def catches(self, index: int) -> bool:
+        """Tell whether a failure below this node becomes its value."""
+        code = self.nodes[index].spec.code
+        return bool(code) and self.codes[code].options.catch_exceptions
+
+    def marks_start(self, index: int) -> bool:
+        """Tell whether the start of this node's body is journaled."""
+        code = self.nodes[index].spec.code
+        return bool(code) and self.codes[code].options.mark_start
+
+    def pending(self) -> list[int]:
+        """Return the nodes that the run waits for now: running, waiting, retrying, committing."""
+        return [i for i, node in enumerate(self.nodes) if node.status.active and node.status is not NodeStatus.GROWN]
+
+    def take_changes(self) -> set[int]:
+        """Return the nodes that changed since the last call."""
+        changed, self.changed = self.changed, set()
+        return changed
+
+    # ---- for the modules that carry out a record (never called from outside the door) ----
+
+    def add(self, node: Node) -> None:
+        """Take a new node in at the next index."""
+        self.changed.add(len(self.nodes))
+        self.nodes.append(node)
+        self.counts[node.status] += 1
+
+    def forget(self, index: int) -> None:
+        """Leave a node out of everything but the history: a name, a count, a late record of its body. Idempotent."""
+        node = self.nodes[index]
+        if node.owner == FORGOTTEN:
+            return
+        node.owner = FORGOTTEN
+        self.counts[node.status] -= 1
+        if self.index.get(node.node_id) == index:
+            del self.index[node.node_id]
+        node.value = node.event = node.wait = None
+        node.status = NodeStatus.PENDING
+        self.changed.add(index)
+
+    def set_status(self, index: int, status: NodeStatus) -> None:
+        """Move a node and keep the counts."""
+        node = self.nodes[index]
+        self.counts[node.status] -= 1
+        self.counts[status] += 1
+        node.status = status
+        self.changed.add(index)
+
+    def target(self, record: r.NodeRecord) -> NodeStatus | None:
+        """Return where the table leads, None when the record is legal and changes nothing. Raises InvalidTransition."""
+        if not 0 <= record.node < len(self.nodes):
+            raise InvalidTransition(f"run {self.workflow_id!r} has no node {record.node}: {record}")
+        node = self.nodes[record.node]
+        if node.owner == FORGOTTEN:
+            return None
+        try:
+            return TRANSITIONS[node.status, type(record)]
+        except KeyError:
+            raise InvalidTransition(
+                f"{type(record).__name__} cannot happen to node {node.node_id!r} of run {self.workflow_id!r}, "
+                f"which is {node.status}: {record}; the node is {node.describe()}; "
+                f"lately: {lately(self._recent, record.node)}"
+            ) from None
+
+    def move(self, record: r.NodeRecord) -> bool:
+        """Apply the table; return False when the record is legal and changes nothing."""
+        target = self.target(record)
+        if target is None:
+            return False
+        self.set_status(record.node, target)
+        return True
+
+    def move_run(self, record: r.Record) -> bool:
+        """Apply the table of runs; return False when the record is legal and changes nothing."""
+        try:
+            target = RUN_TRANSITIONS[self.status, type(record)]
+        except KeyError:
+            raise InvalidTransition(
+                f"{type(record).__name__} cannot happen to run {self.workflow_id!r}, which is {self.status}: {record}"
+            ) from None
+        if target is None:
+            return False
+        self.status = target
+        return True
+
+    # ---- the run ----
+
+    def _on_created(self, record: r.RunCreated, _: list[Command]) -> None:
+        if self.move_run(record):
+            self.workflow_id, self.name, self.created = record.workflow_id, record.name, record.at
+            self.metadata, self.environment = record.metadata, record.environment
+
+    def _on_opened(self, record: r.RunOpened, _: list[Command]) -> None:
+        opened = self.move_run(record)
+        self.staged.clear()
+        if opened:
+            resume.reopen(self)
+
+    def _on_code(self, record: r.CodeAdded, _: list[Command]) -> None:
+        self.codes[record.code.key] = record.code
+
+    def _on_nodes(self, record: r.NodesAdded, _: list[Command]) -> None:
+        self.staged.setdefault(record.owner, []).extend(record.specs)
+
+    def _on_graph(self, record: r.GraphCommitted, _: list[Command]) -> None:
+        growth.check_output(self, record, TOP)
+        if self.move_run(record):
+            growth.adopt(self, record.output)
+            self.metadata = self.metadata if record.metadata is None else record.metadata
+
+    def _on_started(self, record: r.RunStarted, commands: list[Command]) -> None:
+        if self.move_run(record):
+            self.started, self.ended, self.failed, self.undelivered = record.at, 0.0, -1, ()
+            resume.plan(self, commands)
+
+    def _on_reset(self, record: r.NodesReset, _: list[Command]) -> None:
+        unknown = [index for index in record.nodes if not 0 <= index < len(self.nodes)]
+        if unknown:
+            raise InvalidTransition(f"run {self.workflow_id!r} has no nodes {unknown}: {record}")
+        if self.move_run(record):
+            resume.reset(self, record.nodes)
+
+    def _on_run_succeeded(self, record: r.RunSucceeded, _: list[Command]) -> None:
+        if self.move_run(record):
+            self.ended, self.undelivered = record.at, record.undelivered
+
+    def _on_run_failed(self, record: r.RunFailed, commands: list[Command]) -> None:
+        if self.move_run(record):
+            self.ended, self.failed = record.at, record.node
+            flow.halt(self, commands)
+
+    def _on_canceled(self, record: r.RunCanceled, commands: list[Command]) -> None:
+        if self.move_run(record):
+            self.ended, self.undelivered = record.at, record.undelivered
+            flow.cancel(self, commands)
+
+    def _on_detached(self, record: r.RunDetached, commands: list[Command]) -> None:
+        if self.move_run(record):
+            flow.halt(self, commands)
+
+    # ---- bodies ----
+
+    def _on_task_started(self, record: r.TaskStarted, _: list[Command]) -> None:
+        if self.move(record):
+            node = self.nodes[record.node]
+            node.started, node.attempt = record.started, record.attempt
+
+    def _on_succeeded(self, record: r.TaskSucceeded, commands: list[Command]) -> None:
+        node = self._moved(record)
+        if node is None:
+            commands.append(DropValue(record.node))  # the body brought a value that nobody needs
+            return
+        node.value, node.caught, node.error = record.value, record.caught, None
+        if node.output >= 0:
+            flow.release(self, (node.output,), commands)
+        if record.caught:
+            flow.skip_below(self, record.node, commands)
+        flow.finish(self, record.node, commands)
+
+    def _on_grew(self, record: r.TaskGrew, commands: list[Command]) -> None:
+        if self.target(record) is None:
+            self.staged.pop(record.node, None)
+            return
+        growth.check_output(self, record, record.node)
+        self._moved(record)
+        growth.grow(self, record.node, record.output, commands)
+
+    def _on_attempt_failed(self, record: r.TaskAttemptFailed, commands: list[Command]) -> None:
+        node = self._moved(record)
+        if node is None:
+            return
+        node.error, node.retry_at = record.error, record.retry_at
+        if self.live:
+            commands.append(StartRetry(record.node, record.attempt + 1, record.retry_at))
+        else:
+            self.set_status(record.node, NodeStatus.PENDING)
+
+    def _on_retry_due(self, record: r.RetryDue, commands: list[Command]) -> None:
+        target = self.target(record)
+        node = self.nodes[record.node]
+        if target is not None and node.attempt + 1 == record.attempt:
+            self.set_status(record.node, target)
+            node.retry_at = 0.0
+            flow.start(self, record.node, commands)
+
+    def _on_task_failed(self, record: r.TaskFailed, commands: list[Command]) -> None:
+        waited = self.target(record) is not None and self.nodes[record.node].status is NodeStatus.WAITING
+        node = self._moved(record)
+        if node is None:
+            return
+        node.error = record.error
+        if waited:
+            flow.close_wait(self, record.node, commands)
+        flow.fail(self, record.node, commands)
+
+    def _moved(self, record: r.TaskSucceeded | r.TaskGrew | r.TaskAttemptFailed | r.TaskFailed) -> Node | None:
+        """Apply the end of an attempt; return its node, or None when it changes nothing."""
+        target = self.target(record)
+        if target is None:
+            return None
+        self.set_status(record.node, target)
+        node = self.nodes[record.node]
+        node.started, node.ended, node.attempt, node.retry_at = record.started, record.ended, record.attempt, 0.0
+        return node
+
+    # ---- waits ----
+
+    def _on_wait_opened(self, record: r.WaitOpened, commands: list[Command]) -> None:
+        opened = self.move(record)
+        self.tokens = max(self.tokens, record.token)
+        if opened:
+            waits.open_wait(self, record, commands)
+
+    def _on_event(self, record: r.EventReceived, commands: list[Command]) -> None:
+        waits.receive(self, record, commands)
+
+    def _on_fired(self, record: r.ListenerFired, commands: list[Command]) -> None:
+        if self._is_open(record) and self.move(record):
+            waits.fired(self, record, commands)
+
+    def _on_committed(self, record: r.ListenerCommitted, commands: list[Command]) -> None:
+        if self.move(record):
+            waits.committed(self, record, commands)
+
+    def _on_expired(self, record: r.WaitExpired, commands: list[Command]) -> None:
+        if self._is_open(record) and self.move(record):
+            waits.expired(self, record, commands)
+
+    def _is_open(self, record: r.ListenerFired | r.WaitExpired) -> bool:
+        """Tell whether a record is about the latest wait of its node: what an earlier one left behind is dropped."""
+        if not 0 <= record.node < len(self.nodes):
+            raise InvalidTransition(f"run {self.workflow_id!r} has no node {record.node}: {record}")
+        wait = self.nodes[record.node].wait
+        return wait is not None and wait.token == record.token
+
+
+_HANDLERS: dict[type[r.Record], Handler] = {
+    r.RunCreated: RunState._on_created,
+    r.RunOpened: RunState._on_opened,
+    r.CodeAdded: RunState._on_code,
+    r.NodesAdded: RunState._on_nodes,
+    r.GraphCommitted: RunState._on_graph,
+    r.RunStarted: RunState._on_started,
+    r.NodesReset: RunState._on_reset,
+    r.TaskStarted: RunState._on_task_started,
+    r.TaskSucceeded: RunState._on_succeeded,
+    r.TaskGrew: RunState._on_grew,
+    r.TaskAttemptFailed: RunState._on_attempt_failed,
+    r.RetryDue: RunState._on_retry_due,
+    r.TaskFailed: RunState._on_task_failed,
+    r.WaitOpened: RunState._on_wait_opened,
+    r.EventReceived: RunState._on_event,
+    r.ListenerFired: RunState._on_fired,
+    r.ListenerCommitted: RunState._on_committed,
+    r.WaitExpired: RunState._on_expired,
+    r.RunSucceeded: RunState._on_run_succeeded,
+    r.RunFailed: RunState._on_run_failed,
+    r.RunCanceled: RunState._on_canceled,
+    r.RunDetached: RunState._on_detached,
+}

@@ -1,0 +1,69 @@
+"""One line of plain words for each record, without the values that it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import records as r
+from .graph import TOP, Json
+
+RECENT = 100
+"""Records that a state remembers, to be told when one comes that cannot happen."""
+
+_SENTENCES: dict[type[r.Record], Callable[[Any], str]] = {
+    r.RunCreated: lambda x: f"run {x.workflow_id!r} was accepted",
+    r.RunOpened: lambda x: "a process took the run",
+    r.CodeAdded: lambda x: f"the code of {x.code.name!r} became known",
+    r.NodesAdded: lambda x: f"{_nodes(len(x.specs))} laid ready" + ("" if x.owner == TOP else f" for node {x.owner}"),
+    r.GraphCommitted: lambda x: "the graph was set",
+    r.RunStarted: lambda x: "the run got its turn",
+    r.NodesReset: lambda x: f"{_nodes(len(x.nodes))} put back to run again",
+    r.TaskStarted: lambda x: f"attempt {x.attempt} began",
+    r.TaskSucceeded: lambda x: _succeeded(x),
+    r.TaskGrew: lambda x: f"attempt {x.attempt} returned a continuation",
+    r.TaskAttemptFailed: lambda x: f"attempt {x.attempt} failed{_cause(x.error)}; another follows",
+    r.RetryDue: lambda x: f"attempt {x.attempt} is due",
+    r.TaskFailed: lambda x: f"failed for good in attempt {x.attempt}{_cause(x.error)}",
+    r.WaitOpened: lambda x: f"wait {x.token} opened" + (f" for {x.key!r}" if x.key else ""),
+    r.EventReceived: lambda x: f"event {x.event_id!r} for {x.key!r} came in" + (f" from {x.by}" if x.by else ""),
+    r.ListenerFired: lambda x: f"the listener of wait {x.token} brought an event",
+    r.ListenerCommitted: lambda x: "the source of the event was told",
+    r.WaitExpired: lambda x: f"wait {x.token} passed its deadline",
+    r.RunSucceeded: lambda x: "the run succeeded",
+    r.RunFailed: lambda x: f"the run failed at node {x.node}",
+    r.RunCanceled: lambda x: "the run was canceled" + (f" by {x.by}" if x.by else ""),
+    r.RunDetached: lambda x: "the run was let go" + (f": {x.why}" if x.why else ""),
+}
+
+
+def tell(record: r.Record) -> str:
+    """Return what a record says, in words."""
+    return _SENTENCES[type(record)](record)
+
+
+def lately(recent: Iterable[r.Record], index: int) -> str:
+    """Return the last things that happened to a node, as far as they are remembered."""
+    told = [tell(record) for record in recent if isinstance(record, r.NodeRecord) and record.node == index]
+    return ", ".join(told[-10:]) or "nothing"
+
+
+def moment(record: r.Record) -> float | None:
+    """Return the UTC seconds of a record, None when it has none."""
+    at = getattr(record, "at", 0.0) or getattr(record, "ended", 0.0) or getattr(record, "started", 0.0)
+    return at or None
+
+
+def _nodes(count: int) -> str:
+    return "1 node was" if count == 1 else f"{count} nodes were"
+
+
+def _succeeded(record: r.TaskSucceeded) -> str:
+    if record.caught:
+        return "a failure was caught and became the value"
+    return f"attempt {record.attempt} succeeded" + ("" if record.value is not None else ", its value in memory only")
+
+
+def _cause(error: Json) -> str:
+    kind, message = error.get("type"), error.get("message")
+    return f" with {kind}: {message}" if kind else ""
