@@ -1,0 +1,129 @@
+"""A wait as a node: what a listener is, and how a workflow asks for an event, a moment or a person."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.graph import NodeKind
+from .node import Node
+from .task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A signal from outside: ``key`` says what it is about, ``payload`` is its content, ``id`` makes it unique."""
+
+    key: str = ""
+    payload: Any = None
+    id: str = ""
+    at: float = field(default_factory=time.time)
+    by: str = ""
+    source: str = ""
+
+
+class EventListener:
+    """A source of events that the engine polls: subclass it, with a constructor that takes no arguments.
+
+    Listeners keep no state and are never pickled; only the class is stored. The engine makes a new one to poll and
+    another to commit. It polls until the event is durable; after a crash it polls again only if it was not.
+    """
+
+    @classmethod
+    def node_name(cls, *args: Any, **kwargs: Any) -> str:
+        """Return what a node of this listener is called, before a number is added."""
+        return cls.__name__
+
+    async def poll_for_event(self, *args: Any, **kwargs: Any) -> Any:
+        """Return when the event is there; its value is the node's value. Gets the arguments of ``wait_for_event``."""
+        raise NotImplementedError(f"{type(self).__name__} must define 'async def poll_for_event(self, ...)'.")
+
+    async def event_checkpointed(self, event: Any) -> None:
+        """Tell the source that the event is durable. Called once, and again after a crash: must be idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a wait of the inbox is: the key of its events, its deadline, the value at the deadline, and the question.
+
+    ``deadline`` is in UTC seconds. Without ``has_fallback`` passing the deadline is a failure.
+    """
+
+    key: str = ""
+    deadline: float | None = None
+    fallback: Any = None
+    has_fallback: bool = False
+    prompt: dict[str, Any] | None = None
+
+
+class InboxListener(EventListener):
+    """A wait that the engine answers from the run's inbox and clock; nothing polls, so waiting costs nothing."""
+
+    def wait(self, node_id: str, now: float, *args: Any, **kwargs: Any) -> Wait:
+        """Return what to wait for, worked out once when the wait opens."""
+        raise NotImplementedError
+
+
+class KeyListener(InboxListener):
+    """Wait for the next event of a key; its value is the payload."""
+
+    def wait(self, node_id: str, now: float, key: str = "", *, timeout: float | None = None, **default: Any) -> Wait:
+        """Return a wait for ``key``; with ``timeout`` seconds, and ``default`` as its value then, else a failure."""
+        deadline = None if timeout is None else now + timeout
+        return Wait(key or node_id, deadline, default.get("default"), "default" in default)
+
+
+class TimerListener(InboxListener):
+    """Wait for a moment in UTC seconds. The moment is journaled: a restart does not begin to count anew."""
+
+    def wait(self, node_id: str, now: float, timestamp: float) -> Wait:
+        """Return a wait that ends at ``timestamp``."""
+        return Wait(deadline=float(timestamp), has_fallback=True)
+
+
+class SleepListener(InboxListener):
+    """Wait for some seconds from when the wait opens."""
+
+    def wait(self, node_id: str, now: float, duration: float) -> Wait:
+        """Return a wait that ends ``duration`` seconds from now."""
+        return Wait(deadline=now + float(duration), has_fallback=True)
+
+
+def wait_for_event(listener: type[EventListener] | str, *args: Any, **kwargs: Any) -> Node[Any]:
+    """Return a node that waits for an event and has its payload as value. Waiting holds no thread and no process.
+
+    ``listener`` is a subclass of EventListener, whose ``poll_for_event`` gets the arguments, or the key of events that
+    ``send`` brings (then ``timeout=`` seconds and ``default=`` are understood). Arguments may be nodes.
+    Raises TypeError when it is neither.
+
+    >>> import nbflow as nf
+    >>> run = nf.run_async(nf.wait_for_event("go"))
+    >>> bool(run.send("go", 42))
+    True
+    >>> run.result()
+    42
+    """
+    if isinstance(listener, str):
+        if not listener:
+            raise ValueError("The key of an event must not be empty.")
+        return _bind(KeyListener, "wait_for_" + listener, (listener, *args), kwargs)
+    if not (isinstance(listener, type) and issubclass(listener, EventListener)):
+        raise TypeError(
+            f"wait_for_event takes a subclass of EventListener (the class, not an instance) or a key, not {listener!r}."
+        )
+    return _bind(listener, listener.node_name(*args, **kwargs), args, kwargs)
+
+
+def sleep(duration: float) -> Node[None]:
+    """Return a node that is done ``duration`` seconds after the run comes to it; a restart does not start it anew.
+
+    >>> import nbflow as nf
+    >>> nf.run(nf.sleep(0.01)) is None
+    True
+    """
+    return _bind(SleepListener, "sleep", (duration,), {})
+
+
+def _bind(listener: type[EventListener], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node[Any]:
+    return Node(NodeKind.EVENT, Task(listener, name=name), args, kwargs)

@@ -1,0 +1,138 @@
+"""The arguments of a node, frozen at ``bind``: a copy of what was given, with holes where other nodes' values go.
+
+A template is JSON: a scalar stands for itself; ``{"r": k}`` is the value of the k-th dependency; ``{"l": [...]}``,
+``{"t": [...]}`` and ``{"d": [[key, value], ...]}`` are a list, a tuple and a dict; ``{"v": k}`` is the k-th sealed
+value, which the engine replaces by ``{"v": stored}`` when it stores the graph. A sealed value is pickled at once,
+so a later change of the bound value is not seen, and the first run gets exactly what a resumed run would get.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import CheckpointError
+
+Find = Callable[[Any], int | None]
+"""Tells which dependency a value is, or None when it is an ordinary value."""
+
+_SCALARS = frozenset({type(None), bool, int, str})
+_FINITE = (float("inf"), float("-inf"))
+_LARGEST = 1 << 64
+"""A larger integer is sealed: JSON readers and Python's own limit of digits refuse very large ones."""
+DEEPEST = 50
+"""A container nested deeper is sealed: JSON has a limit of depth, too."""
+
+
+@dataclass(slots=True)
+class Sealed:
+    """A pickled value: the pickle head and its out-of-band buffers, both copies."""
+
+    head: bytes
+    buffers: list[bytes] = field(default_factory=list)
+
+
+def seal(value: Any, find: Find, where: str) -> Sealed:
+    """Pickle a value now; nodes inside it, at any depth, become references. Raises CheckpointError."""
+    import cloudpickle
+
+    class Sealer(cloudpickle.Pickler):  # type: ignore[misc]
+        def persistent_id(self, part: Any) -> int | None:
+            return find(part)
+
+    buffers: list[bytes] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True
+        if raw.nbytes < 4096:
+            return True
+        buffers.append(bytes(raw))
+        return False
+
+    out = io.BytesIO()
+    try:
+        Sealer(out, protocol=5, buffer_callback=keep).dump(value)
+    except Exception as error:
+        raise CheckpointError(
+            f"{where} cannot be stored, so the run could not go on after a restart: {type(value).__name__}: {error}. "
+            "Make it inside the task, or pass what it is made of (a path, an address, parameters)."
+        ) from error
+    return Sealed(out.getvalue(), buffers)
+
+
+def template(value: Any, find: Find, sealed: list[Sealed], where: str, depth: int = 0) -> Any:
+    """Return the template of one argument; values that are not plain are appended to ``sealed``."""
+    kind = type(value)
+    if kind in _SCALARS or kind is float:
+        return value if _plain(value) else _sealed(value, find, sealed, where)
+    reference = find(value)
+    if reference is not None:
+        return {"r": reference}
+    if depth < DEEPEST and kind in (list, tuple):
+        return {"l" if kind is list else "t": [template(part, find, sealed, where, depth + 1) for part in value]}
+    if depth < DEEPEST and kind is dict and all(type(key) in _SCALARS and _plain(key) for key in value):
+        return {
+            "d": [[key, template(part, find, sealed, f"{where}[{key!r}]", depth + 1)] for key, part in value.items()]
+        }
+    return _sealed(value, find, sealed, where)
+
+
+def _plain(value: Any) -> bool:
+    """Tell whether JSON holds a scalar exactly."""
+    kind = type(value)
+    if kind is int:
+        return bool(-_LARGEST < value < _LARGEST)
+    if kind is float:
+        return bool(value == value and value not in _FINITE)
+    return kind is not str or _encodable(value)
+
+
+def _encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _sealed(value: Any, find: Find, sealed: list[Sealed], where: str) -> Any:
+    sealed.append(seal(value, find, where))
+    return {"v": len(sealed) - 1}
+
+
+def fill(form: Any, values: Callable[[int], Any], unseal: Callable[[Any], Any]) -> Any:
+    """Return the argument that a template stands for; ``values`` gives dependencies, ``unseal`` stored values."""
+    if type(form) is not dict:
+        return form
+    ((mark, content),) = form.items()
+    if mark == "r":
+        return values(content)
+    if mark == "l":
+        return [fill(part, values, unseal) for part in content]
+    if mark == "t":
+        return tuple(fill(part, values, unseal) for part in content)
+    if mark == "d":
+        return {key: fill(part, values, unseal) for key, part in content}
+    return unseal(content)
+
+
+def replace_sealed(form: Any, stored: list[Any]) -> Any:
+    """Return a template whose sealed values are the given stored forms."""
+    if type(form) is not dict:
+        return form
+    ((mark, content),) = form.items()
+    if mark == "v":
+        return {"v": stored[content]}
+    if mark in "lt":
+        return {mark: [replace_sealed(part, stored) for part in content]}
+    if mark == "d":
+        return {mark: [[key, replace_sealed(part, stored)] for key, part in content]}
+    return form
