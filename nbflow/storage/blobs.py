@@ -1,0 +1,185 @@
+"""Immutable files for values too large for the journal, named by the sha256 of their content.
+
+A blob is one line of JSON, padded to a multiple of 4096 bytes, that says where the buffers are, then the buffers, each
+at a multiple of 64 bytes. Buffers are written and read in slices and never joined: a 2 GB array needs no second copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from nbflow.errors import StorageDamaged, StorageError
+
+from .failures import storage_errors
+from .os_calls import CREATE_NEW, READ_ONLY, discard, make_folder, write_all
+from .place import RunPlace
+
+PAGE = 4096
+ALIGNMENT = 64
+SLICE = 1 << 24
+TEMPORARY = "tmp-"
+TEMPORARY_LIFE = 3600.0
+"""Seconds after which an unfinished blob is a leftover of a dead owner."""
+
+Json = dict[str, Any]
+
+
+class FolderBlobs:
+    """The blobs of one run in a folder. Safe to use from several threads."""
+
+    def __init__(self, place: RunPlace) -> None:
+        self._place = place
+        self._folder = f"{place.folder}/blobs"
+        self._durable = False
+
+    def put_blob(self, head: Json, buffers: Sequence[Any]) -> tuple[str, int]:
+        """Store one value durably; return (sha256, size in bytes). Idempotent.
+
+        ``buffers`` are contiguous and must not change meanwhile. Raises StorageFull, StorageError.
+        """
+        calls = self._place.calls
+        temporary = f"{self._folder}/{TEMPORARY}{calls.random_hex(8)}"
+        with storage_errors(f"a value of run {self._place.workflow_id!r}"):
+            self._make_folder()
+            try:
+                sha256, size = self._write(temporary, head, buffers)
+                # In the place of an equal file, if there is one: that one may not be on the disk.
+                calls.rename(temporary, self._path(sha256))
+            except BaseException:
+                discard(calls, temporary)
+                raise
+            calls.fsync_dir(self._folder)
+        return sha256, size
+
+    def get_blob(self, sha256: str) -> tuple[Json, list[bytearray]]:
+        """Return the head and the writable buffers of a stored value.
+
+        Raises StorageDamaged when it is missing or not what was stored.
+        """
+        calls = self._place.calls
+        with storage_errors(f"blob {sha256} of run {self._place.workflow_id!r}"):
+            try:
+                fd = calls.open(self._path(sha256), READ_ONLY)
+            except FileNotFoundError:
+                raise StorageDamaged(f"A value of run {self._place.workflow_id!r} is missing: blob {sha256}.") from None
+            try:
+                return _Reader(self._place, fd, sha256).read()
+            finally:
+                calls.close(fd)
+
+    def sweep(self) -> None:
+        """Remove what owners left that died while they wrote; only for the owner."""
+        calls = self._place.calls
+        try:
+            names = [name for name in calls.listdir(self._folder) if name.startswith(TEMPORARY)]
+            for name in names:
+                if calls.now() - calls.stat(f"{self._folder}/{name}").st_mtime > TEMPORARY_LIFE:
+                    discard(calls, f"{self._folder}/{name}")
+        except OSError:
+            pass
+
+    def _make_folder(self) -> None:
+        if not self._durable:
+            make_folder(self._place.calls, self._folder)
+            # Also when it was there: whoever made it may not have come to this line.
+            self._place.calls.fsync_dir(self._place.folder)
+            self._durable = True
+
+    def _write(self, path: str, head: Json, buffers: Sequence[Any]) -> tuple[str, int]:
+        calls, digest, size = self._place.calls, hashlib.sha256(), 0
+        fd = calls.open(path, CREATE_NEW)
+        try:
+            for piece in blob_pieces(head, buffers):
+                digest.update(piece)
+                write_all(calls, fd, piece)
+                size += piece.nbytes
+            calls.fsync(fd)
+        finally:
+            calls.close(fd)
+        return digest.hexdigest(), size
+
+    def _path(self, sha256: str) -> str:
+        return f"{self._folder}/{sha256}.nbb"
+
+
+class _Reader:
+    """One pass over a blob file that checks its name."""
+
+    def __init__(self, place: RunPlace, fd: int, sha256: str) -> None:
+        self._place = place
+        self._fd = fd
+        self._sha256 = sha256
+        self._digest = hashlib.sha256()
+        self._offset = 0
+
+    def read(self) -> tuple[Json, list[bytearray]]:
+        """Return the head and the buffers."""
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            line += self._take(PAGE)
+        try:
+            table = json.loads(line)
+            head, places = table["head"], [(int(offset), int(length)) for offset, length in table["buffers"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged() from error
+        buffers = []
+        for offset, length in places:
+            if offset < self._offset or offset - self._offset >= ALIGNMENT:
+                raise self._damaged()
+            self._take(offset - self._offset)
+            buffers.append(self._take(length))
+        if self._place.calls.read(self._fd, 1) or self._digest.hexdigest() != self._sha256:
+            raise self._damaged()
+        return head, buffers
+
+    def _take(self, length: int) -> bytearray:
+        if length > self._place.calls.fstat(self._fd).st_size - self._offset:
+            raise self._damaged()
+        content = bytearray(length)
+        view, done = memoryview(content), 0
+        while done < length:
+            piece = self._place.calls.read(self._fd, min(SLICE, length - done))
+            if not piece:
+                raise self._damaged()
+            self._digest.update(piece)
+            view[done : done + len(piece)] = piece
+            done += len(piece)
+        self._offset += length
+        return content
+
+    def _damaged(self) -> StorageError:
+        return StorageDamaged(
+            f"A value of run {self._place.workflow_id!r} is not what was stored: blob {self._sha256}. Delete the run's "
+            "result of that task and run it again, or take the file from a backup."
+        )
+
+
+def blob_pieces(head: Json, buffers: Sequence[Any]) -> Iterator[memoryview]:
+    """Yield the content of a blob file in slices of up to 16 MiB."""
+    views = [memoryview(buffer).cast("B") for buffer in buffers]
+    line, offsets = _table(head, [view.nbytes for view in views])
+    yield memoryview(line)
+    end = len(line)
+    for view, offset in zip(views, offsets, strict=True):
+        if offset > end:
+            yield memoryview(bytes(offset - end))
+        for start in range(0, view.nbytes, SLICE):
+            yield view[start : start + SLICE]
+        end = offset + view.nbytes
+
+
+def _table(head: Json, lengths: list[int]) -> tuple[bytes, list[int]]:
+    pages = 1
+    while True:
+        offsets, end = [], pages * PAGE
+        for length in lengths:
+            offsets.append(-(-end // ALIGNMENT) * ALIGNMENT)
+            end = offsets[-1] + length
+        table = {"head": head, "buffers": list(zip(offsets, lengths, strict=True))}
+        line = json.dumps(table).encode("ascii")
+        if len(line) < pages * PAGE:
+            return line.ljust(pages * PAGE - 1) + b"\n", offsets
+        pages = len(line) // PAGE + 1

@@ -1,0 +1,227 @@
+"""Read a journal without a lock: the newest segment that is in use, and those that it continues.
+
+A journal is one numbered segment file per ownership. The first frame of a segment is its header, which says up to
+which byte (``seal``) the segment before it (``prev``) counts, and repeats the records that stood behind that byte.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from nbflow.errors import StorageDamaged, StorageError
+
+from .frames import Frame, decode_frame, every_frame, scan
+from .os_calls import OS
+
+VERSION = 1
+Json = dict[str, Any]
+_SEGMENT = re.compile(r"j-(\d{8,})\.jsonl")
+
+
+class Tail(NamedTuple):
+    """Where the next owner goes on: in front of the last frame, which may not be on the disk yet.
+
+    Segment ``prev`` counts up to byte ``seal``; ``carried`` are the records of frame ``seq``, which stood there.
+    """
+
+    prev: int = 0
+    seal: int = 0
+    carried: list[Json] = []  # noqa: RUF012 - never changed
+    seq: int = 0
+
+
+class Header(NamedTuple):
+    """The first frame of a segment; ``tail`` is where its owner went on, ``end`` its last byte."""
+
+    number: int
+    salt: int
+    run: str
+    workflow_id: str
+    tail: Tail
+    end: int
+
+
+@dataclass(slots=True)
+class Chain:
+    """What a journal says: its ``records``, and how to go on.
+
+    ``damage`` is empty, or says what is unreadable; the records are then those before the damage.
+    """
+
+    run: str = ""
+    workflow_id: str = ""
+    newest: int = 0
+    records: list[Json] = field(default_factory=list)
+    tail: Tail = field(default_factory=Tail)
+    damage: str = ""
+    pending: list[Json] = field(default_factory=list)
+    """Records of a unit whose last frame has not come yet."""
+
+
+class _Missing(Exception):
+    """A segment that another one continues is not there."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def segment_path(folder: str, number: int) -> str:
+    """Return the path of a segment."""
+    return f"{folder}/j-{number:08d}.jsonl"
+
+
+def segment_numbers(calls: OS, folder: str) -> list[int]:
+    """Return the numbers of all segments, newest first; none when the folder is missing."""
+    try:
+        names = calls.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted((int(match[1]) for name in names if (match := _SEGMENT.fullmatch(name))), reverse=True)
+
+
+def read_chain(calls: OS, folder: str, *, below: int = 0) -> Chain:
+    """Return the committed records of a journal; with ``below``, only segments older than that one.
+
+    Raises StorageError when a newer nbflow wrote it. Damage is returned, not raised.
+    """
+    try:
+        return _read_chain(calls, folder, below)
+    except _Missing:
+        # A compaction between the listing and the reading takes old segments away; then there is a newer one.
+        try:
+            return _read_chain(calls, folder, below)
+        except _Missing as missing:
+            chain = read_chain(calls, folder, below=missing.number)
+            chain.damage = f"segment {missing.number} is missing"
+            return chain
+
+
+def peek(calls: OS, folder: str) -> tuple[str, bool]:
+    """Return the id of a run and whether anything was ever committed to it, from its newest segments alone.
+
+    The id is empty when no header can be read.
+    """
+    for number in segment_numbers(calls, folder):
+        try:
+            raw = _read(calls, folder, number)
+        except _Missing:
+            continue
+        header = _header(raw, number)
+        if header is not None:
+            committed = header.tail.prev or header.tail.carried
+            return header.workflow_id, bool(committed or decode_frame(raw, header.end, header.salt))
+        if _is_damaged(raw):
+            return "", True
+    return "", False
+
+
+def readable_frames(calls: OS, folder: str, number: int) -> list[Frame]:
+    """Return every frame of a segment that can be read, whatever stands between them; none without its header.
+
+    What the header carried over counts as a frame.
+    """
+    raw = _read(calls, folder, number)
+    header = _header(raw, number)
+    if header is None:
+        return []
+    carried = Frame(header.tail.seq, header.tail.carried, False, 0, header.end)
+    return [carried, *every_frame(raw, header.end, header.salt)]
+
+
+def refuse_damage(chain: Chain, workflow_id: str) -> Chain:
+    """Return the chain, or raise StorageDamaged with the remedy."""
+    if chain.damage:
+        raise StorageDamaged(
+            f"The journal of run {workflow_id!r} is damaged: {chain.damage}. {len(chain.records)} records before that "
+            f"can be read. nbflow.salvage({workflow_id!r}) goes on from them and keeps the damaged files."
+        )
+    return chain
+
+
+def _read_chain(calls: OS, folder: str, below: int) -> Chain:
+    chain = Chain()
+    segments: list[tuple[Header, bytes]] = []
+    for number in segment_numbers(calls, folder):
+        if below and number >= below:
+            continue
+        raw = _read(calls, folder, number)
+        header = _header(raw, number)
+        if header is not None:
+            segments.append((header, raw))
+            break
+        if _is_damaged(raw):
+            chain.damage = f"the header of segment {number} is unreadable, and frames follow it"
+    while segments and (older := segments[-1][0].tail.prev):
+        raw = _read(calls, folder, older)
+        header = _header(raw, older)
+        if header is None or header.run != segments[-1][0].run or header.tail.prev >= older:
+            chain = _read_chain(calls, folder, older)
+            chain.damage = f"the header of segment {older} is unreadable"
+            return chain
+        segments.append((header, raw))
+    _replay(chain, segments)
+    return chain
+
+
+def _replay(chain: Chain, segments: list[tuple[Header, bytes]]) -> None:
+    """Take the frames of all segments, oldest last in the list, until the end or the first damage."""
+    seq = segments[-1][0].tail.seq - 1 if segments else 0
+    while segments:
+        header, raw = segments.pop()
+        if header.tail.seq != seq + 1:
+            chain.damage = f"segment {header.number} goes on at frame {header.tail.seq}, not {seq + 1}"
+            return
+        _take_header(chain, header)
+        seal = segments[-1][0].tail.seal if segments else len(raw)
+        found = scan(raw[:seal], header.end, header.salt, header.tail.seq + 1)
+        for frame in found.frames:
+            _take(chain, header.number, frame)
+        if found.damage or (segments and found.end != seal):
+            where = found.damage or f"it is readable up to byte {found.end}, and {seal} bytes count"
+            chain.damage = f"segment {header.number}: {where}"
+            return
+        seq = header.tail.seq + len(found.frames)
+
+
+def _take_header(chain: Chain, header: Header) -> None:
+    chain.run, chain.workflow_id, chain.newest = header.run, header.workflow_id, header.number
+    chain.tail = header.tail
+    chain.records += chain.pending + header.tail.carried
+    chain.pending = []
+
+
+def _take(chain: Chain, number: int, frame: Frame) -> None:
+    chain.pending += frame.records
+    if not frame.more:
+        chain.records += chain.pending
+        chain.pending = []
+        chain.tail = Tail(number, frame.start, frame.records, frame.seq)
+
+
+def _read(calls: OS, folder: str, number: int) -> bytes:
+    try:
+        return calls.read_all(segment_path(folder, number))
+    except FileNotFoundError:
+        raise _Missing(number) from None
+
+
+def _header(raw: bytes, number: int) -> Header | None:
+    frame = decode_frame(raw, 0, 0)
+    if frame is None or not frame.records or frame.records[0].get("t") != "seg":
+        return None
+    fields = frame.records[0]
+    if fields["v"] > VERSION:
+        raise StorageError(
+            f"The journal was written by nbflow {fields.get('nbflow', '?')} in format {fields['v']}, and this nbflow "
+            f"reads up to format {VERSION}: install a newer one (pip install -U nbflow)."
+        )
+    tail = Tail(fields["prev"], fields["seal"], frame.records[1:], frame.seq)
+    return Header(number, fields["salt"], fields["run"], fields["id"], tail, frame.end)
+
+
+def _is_damaged(raw: bytes) -> bool:
+    # An owner that died while it wrote the header leaves one broken line at most: frames follow only a whole header.
+    return 0 <= raw.find(b"\n") < len(raw) - 1

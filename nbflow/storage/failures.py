@@ -1,0 +1,40 @@
+"""What a failed system call means to a person: one place turns OSError into the errors of nbflow."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nbflow.errors import Fenced, StorageError, StorageFull, StorageReadOnly
+
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def storage_error(error: OSError, where: str) -> StorageError:
+    """Return the StorageError that says what happened at ``where`` and what to do next."""
+    if error.errno == errno.ENOENT:
+        return Fenced(f"Somebody deleted {where} meanwhile; this process stops writing to it.")
+    if error.errno in _FULL:
+        return StorageFull(
+            f"No space is left for {where} ({error.strerror}). Nothing was acknowledged and nothing is lost: "
+            "free some space (or ask for more quota), and the run goes on from its last checkpoint."
+        )
+    if error.errno in _READ_ONLY:
+        return StorageReadOnly(
+            f"{where} cannot be written ({error.strerror}). Choose a folder that you may write: "
+            "nbflow.init(storage='some/folder'), or the environment variable NBFLOW_STORAGE."
+        )
+    return StorageError(f"{where}: {error.strerror or error}. What was acknowledged before is safe.")
+
+
+@contextmanager
+def storage_errors(where: str) -> Iterator[None]:
+    """Turn the OSErrors of the block into StorageErrors; that a thing exists already is an answer, and passes."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise storage_error(error, where) from error

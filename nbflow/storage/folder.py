@@ -1,0 +1,230 @@
+"""Runs in a folder of a local or network file system: safe against dead kernels, power cuts and full disks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from os import PathLike, fspath, path
+from typing import Any
+
+from nbflow.errors import Fenced, WorkflowNotFoundError, WorkflowStillActiveError
+
+from .base import Blobs, InboxItem, Json, RunEntry, RunJournal, Salvage
+from .blobs import FolderBlobs
+from .catalog import Catalog, write_status
+from .chain import Chain, peek, read_chain, refuse_damage
+from .failures import storage_errors
+from .inbox import Inbox, send_event
+from .journal import Journal, open_journal
+from .log import RunLog, read_log
+from .names import folder_name
+from .os_calls import OS, LazyOS, make_folder
+from .ownership import Ownership, live_owner
+from .place import RunPlace
+from .root import Root, remove_tree
+from .salvage import salvage
+
+
+class FolderRun:
+    """One run of a folder, open for writing. The promises are those of ``RunJournal``."""
+
+    def __init__(self, place: RunPlace, journal: Journal, chain: Chain, ownership: Ownership) -> None:
+        self.workflow_id = place.workflow_id
+        self.epoch = journal.number
+        self.records: list[Json] = chain.records
+        self._place = place
+        self._journal = journal
+        self._ownership = ownership
+        self._blobs = FolderBlobs(place)
+        self._inbox = Inbox(place)
+        self._log = RunLog(place)
+        self._status_lock = threading.Lock()
+        self._blobs.sweep()
+
+    def append(self, records: Sequence[str]) -> None:
+        """Commit encoded JSON records as one unit; they are durable when this returns."""
+        self._journal.append(records)
+
+    def put_blob(self, head: Json, buffers: Sequence[Any]) -> tuple[str, int]:
+        """Store one value durably; return (sha256, size in bytes). Idempotent."""
+        return self._blobs.put_blob(head, buffers)
+
+    def get_blob(self, sha256: str) -> tuple[Json, list[bytearray]]:
+        """Return the head and the writable buffers of a stored value."""
+        return self._blobs.get_blob(sha256)
+
+    def poll_inbox(self) -> list[InboxItem]:
+        """Return the events that other processes left and that were not returned before, oldest first."""
+        with storage_errors(f"the inbox of run {self.workflow_id!r}"):
+            return self._inbox.poll()
+
+    def ack_inbox(self, tokens: Sequence[str]) -> None:
+        """Forget events whose receipt is committed."""
+        with storage_errors(f"the inbox of run {self.workflow_id!r}"):
+            self._inbox.acknowledge(tokens)
+
+    def write_status(self, status: Json) -> None:
+        """Replace the listing cache of this run, if it is still ours."""
+        with self._status_lock:
+            if self._still_owned():
+                write_status(self._place, self.epoch, self._journal.seq, status)
+
+    def write_log(self, entries: Sequence[tuple[str, str]]) -> bool:
+        """Keep what tasks have printed, if the run is still ours; return False when it could not be kept."""
+        return self._still_owned() and self._log.write(entries)
+
+    def heartbeat(self) -> None:
+        """Say that the owner is alive; raise Fenced when it is not the owner any more."""
+        if not self._journal.healthy:
+            return
+        with storage_errors(f"run {self.workflow_id!r}"):
+            try:
+                self._journal.check_fence()
+            except Fenced as error:
+                self._journal.poison(error)
+                raise
+            self._ownership.beat()
+
+    def close(self) -> None:
+        """Give the run up. Idempotent."""
+        self._log.close()
+        self._journal.close()
+        self._ownership.release()
+
+    def _still_owned(self) -> bool:
+        try:
+            self._journal.check_fence()
+        except (Fenced, OSError):
+            return False
+        return self._journal.healthy
+
+
+class FolderStorage:
+    """A storage in a folder. Making one touches nothing; the folder is made by the first run.
+
+    ``durability`` is ``"group"`` (a commit is on the disk before it counts) or ``"lazy"`` (nobody waits for the disk:
+    safe against a dead kernel, not against a power cut). ``os`` stands in for the operating system in tests.
+    """
+
+    def __init__(self, root: str | PathLike[str], *, durability: str = "group", os: OS | None = None) -> None:
+        if durability not in ("group", "lazy"):
+            raise ValueError(f"durability={durability!r}: choose 'group' or 'lazy' (or storage='memory://').")
+        top = path.abspath(path.expanduser(fspath(root)))
+        self.url = top
+        self._calls = os or (LazyOS() if durability == "lazy" else OS())
+        self._root = Root(self._calls, top)
+        self._catalog = Catalog(self._calls, top)
+        self._parents = (f"{top}/runs", top, path.dirname(top))
+
+    def check_writable(self) -> None:
+        """Raise StorageReadOnly or StorageError with the remedy, before a run begins."""
+        self._root.check_writable()
+
+    def create_run(self, workflow_id: str) -> RunJournal:
+        """Make and own a new run. Raises FileExistsError when it exists, RunIsLive, StorageError."""
+        place = self._place(workflow_id)
+        self._root.make_ready()
+        with storage_errors(f"run {workflow_id!r}"):
+            make_folder(self._calls, place.folder)
+            if peek(self._calls, place.folder)[1]:
+                raise FileExistsError(f"Run {workflow_id!r} exists already.")
+            run = _open(place)
+        if run.records:
+            run.close()
+            raise FileExistsError(f"Run {workflow_id!r} exists already.")
+        return run
+
+    def open_run(self, workflow_id: str, *, takeover: bool = False) -> RunJournal:
+        """Own an existing run. Raises WorkflowNotFoundError, RunIsLive (unless takeover), StorageDamaged, Fenced."""
+        place = self._existing(workflow_id)
+        self._root.make_ready()
+        with storage_errors(f"run {workflow_id!r}"):
+            try:
+                return _open(place, takeover=takeover)
+            except FileNotFoundError:
+                raise self._not_found(workflow_id) from None
+
+    def read_run(self, workflow_id: str) -> list[Json]:
+        """Return the committed records without owning the run. Raises WorkflowNotFoundError, StorageDamaged."""
+        place = self._existing(workflow_id)
+        with storage_errors(f"run {workflow_id!r}"):
+            chain = read_chain(self._calls, place.folder)
+            if (chain.damage or not chain.newest) and not self._calls.exists(place.folder):
+                raise self._not_found(workflow_id)  # deleted while it was read
+            return refuse_damage(chain, workflow_id).records
+
+    def read_log(self, workflow_id: str, node_id: str) -> str:
+        """Return the last lines that a task has printed. Raises WorkflowNotFoundError."""
+        return read_log(self._existing(workflow_id), node_id)
+
+    def blobs(self, workflow_id: str) -> Blobs:
+        """Return read access to the values of a run that somebody else may own."""
+        return FolderBlobs(self._existing(workflow_id))
+
+    def exists(self, workflow_id: str) -> bool:
+        """Tell whether the run has ever been committed."""
+        place = self._place(workflow_id)
+        with storage_errors(f"run {workflow_id!r}"):
+            return self._root.check_readable() and peek(self._calls, place.folder)[1]
+
+    def list_runs(self) -> list[RunEntry]:
+        """Return every run, by last change, newest first."""
+        with storage_errors(f"The storage {self.url!r}"):
+            return self._catalog.list_runs() if self._root.check_readable() else []
+
+    def entry(self, workflow_id: str) -> RunEntry | None:
+        """Return one run as ``list_runs`` would, or None."""
+        name = folder_name(workflow_id)
+        return self._catalog.entry(name) if self._root.check_readable() else None
+
+    def delete_run(self, workflow_id: str) -> None:
+        """Remove a run for good. Raises WorkflowNotFoundError, WorkflowStillActiveError."""
+        place = self._existing(workflow_id)
+        self._root.make_ready()
+        owner = live_owner(self._calls, place.folder)
+        if owner is not None:
+            raise WorkflowStillActiveError(
+                workflow_id,
+                f"Run {workflow_id!r} is live in process {owner.get('pid')} on {owner.get('host')!r}: cancel it first.",
+            )
+        trash = f"{self.url}/trash"
+        grave = f"{trash}/{folder_name(workflow_id)}.{self._calls.random_hex(8)}"
+        with storage_errors(f"run {workflow_id!r}"):
+            try:
+                # In one piece, so that no owner and no crash ever sees half a run.
+                self._calls.rename(place.folder, grave)
+            except FileNotFoundError:
+                raise self._not_found(workflow_id) from None
+            self._calls.fsync_dir(f"{self.url}/runs")
+            self._calls.fsync_dir(trash)
+        remove_tree(self._calls, grave)
+
+    def send(self, workflow_id: str, event: Json) -> bool:
+        """Leave an event for the owner, durably; return False when the same id is already there."""
+        return send_event(self._existing(workflow_id), event)
+
+    def salvage_run(self, workflow_id: str) -> Salvage:
+        """Make a damaged run usable again from the records before the damage; keep all files."""
+        place = self._existing(workflow_id)
+        self._root.make_ready()
+        with storage_errors(f"run {workflow_id!r}"):
+            return salvage(place)
+
+    def _place(self, workflow_id: str) -> RunPlace:
+        return RunPlace(self._calls, f"{self._parents[0]}/{folder_name(workflow_id)}", workflow_id, self._parents)
+
+    def _existing(self, workflow_id: str) -> RunPlace:
+        if not self.exists(workflow_id):
+            raise self._not_found(workflow_id)
+        return self._place(workflow_id)
+
+    def _not_found(self, workflow_id: str) -> WorkflowNotFoundError:
+        return WorkflowNotFoundError(
+            workflow_id, f"There is no run {workflow_id!r} in {self.url}: list_runs() shows those that are there."
+        )
+
+
+def _open(place: RunPlace, *, takeover: bool = False) -> FolderRun:
+    ownership = Ownership(place)
+    journal, chain = open_journal(place, ownership, takeover=takeover)
+    return FolderRun(place, journal, chain, ownership)

@@ -1,0 +1,191 @@
+"""Storages with one promise taken out each: the model disk must catch every one of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from nbflow.errors import StorageError
+from nbflow.storage import blobs, chain, frames, inbox, journal
+from nbflow.storage.chain import Tail
+from nbflow.storage.journal import Journal
+
+from .disk_model import ModelOS
+from .engine_model import Engine
+from .histories import ROOT
+
+RUN_FOLDER = f"{ROOT}/runs/run"
+Mutant = Callable[[], Any]
+
+
+def no_fence_check() -> Any:
+    return patch.object(Journal, "check_fence", lambda self: None)
+
+
+def fence_before_fsync() -> Any:
+    def commit(self: Journal, frame: bytes) -> None:
+        journal.write_all(self._calls, self._fd, frame)
+        self.check_fence()
+        self._calls.fdatasync(self._fd)
+
+    return patch.object(Journal, "_commit", commit)
+
+
+def no_inode_check() -> Any:
+    def check(self: Journal) -> None:
+        if self._calls.exists(self._next):
+            raise journal.Fenced("taken over")
+
+    return patch.object(Journal, "check_fence", check)
+
+
+def no_fdatasync() -> Any:
+    def commit(self: Journal, frame: bytes) -> None:
+        journal.write_all(self._calls, self._fd, frame)
+        self.check_fence()
+
+    return patch.object(Journal, "_commit", commit)
+
+
+def no_dir_fsync() -> Any:
+    return _folders_synced_only_if(lambda path: path != RUN_FOLDER)
+
+
+def no_ancestor_fsync() -> Any:
+    return _folders_synced_only_if(lambda path: path.startswith(RUN_FOLDER))
+
+
+def no_inbox_dir_fsync() -> Any:
+    return _folders_synced_only_if(lambda path: "/inbox" not in path)
+
+
+def no_blob_dir_fsync() -> Any:
+    return _folders_synced_only_if(lambda path: "/blobs" not in path)
+
+
+def short_writes_ignored() -> Any:
+    return patch.object(journal, "write_all", lambda calls, fd, content: calls.write(fd, content))
+
+
+def seal_without_carry() -> Any:
+    def take(found: chain.Chain, number: int, frame: frames.Frame) -> None:
+        original(found, number, frame)
+        if not frame.more:
+            found.tail = Tail(number, frame.end, [], frame.seq + 1)
+
+    original = chain._take
+    return patch.object(chain, "_take", take)
+
+
+def unused_header_not_adopted() -> Any:
+    def take(found: chain.Chain, header: chain.Header) -> None:
+        original(found, header)
+        found.tail = Tail(header.number, header.end, [], header.tail.seq + 1)
+
+    original = chain._take_header
+    return patch.object(chain, "_take_header", take)
+
+
+def no_exclusive_create() -> Any:
+    return patch.object(journal, "CREATE_NEW", os.O_WRONLY | os.O_CREAT)
+
+
+def gaps_left_open() -> Any:
+    return patch.object(journal, "_close_gaps", lambda place, number: None)
+
+
+def no_poison() -> Any:
+    def append(self: Journal, records: Any) -> None:
+        try:
+            original(self, records)
+        except StorageError as error:
+            self._healthy = not isinstance(error, journal.Fenced)
+            raise
+
+    original = Journal.append
+    return patch.object(Journal, "append", append)
+
+
+def no_crc() -> Any:
+    return patch.object(frames, "crc32", lambda content, salt: 0)
+
+
+def split_commits_not_atomic() -> Any:
+    def take(found: chain.Chain, number: int, frame: frames.Frame) -> None:
+        original(found, number, frame._replace(more=False))
+
+    original = chain._take
+    return patch.object(chain, "_take", take)
+
+
+def no_inbox_dedupe() -> Any:
+    return patch.object(Engine, "dedupe", False)
+
+
+def unlink_before_commit() -> Any:
+    return patch.object(Engine, "acknowledge_first", True)
+
+
+def event_not_synced() -> Any:
+    def write(calls: Any, path: str, content: bytes, *, sync: bool) -> None:
+        original(calls, path, content, sync=False)
+
+    original = inbox.write_file
+    return patch.object(inbox, "write_file", write)
+
+
+@contextmanager
+def blob_not_synced() -> Iterator[None]:
+    writing = False
+
+    def write(self: blobs.FolderBlobs, *arguments: Any) -> Any:
+        nonlocal writing
+        writing = True
+        try:
+            return original(self, *arguments)
+        finally:
+            writing = False
+
+    def fsync(self: ModelOS, fd: int) -> None:
+        if not writing:
+            self.fdatasync(fd)
+
+    original = blobs.FolderBlobs._write
+    with patch.object(blobs.FolderBlobs, "_write", write), patch.object(ModelOS, "fsync", fsync):
+        yield
+
+
+def _folders_synced_only_if(kept: Callable[[str], bool]) -> Any:
+    def fsync_dir(self: ModelOS, path: str) -> None:
+        if kept(path):
+            original(self, path)
+
+    original = ModelOS.fsync_dir
+    return patch.object(ModelOS, "fsync_dir", fsync_dir)
+
+
+MUTANTS: list[Mutant] = [
+    no_fence_check,
+    fence_before_fsync,
+    no_inode_check,
+    no_fdatasync,
+    no_dir_fsync,
+    no_ancestor_fsync,
+    no_inbox_dir_fsync,
+    no_blob_dir_fsync,
+    short_writes_ignored,
+    seal_without_carry,
+    unused_header_not_adopted,
+    no_exclusive_create,
+    gaps_left_open,
+    no_poison,
+    no_crc,
+    split_commits_not_atomic,
+    no_inbox_dedupe,
+    unlink_before_commit,
+    event_not_synced,
+    blob_not_synced,
+]

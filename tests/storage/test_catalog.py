@@ -1,0 +1,147 @@
+"""The listing: right whatever the caches say, and light on many runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nbflow.storage import catalog
+from nbflow.storage.folder import FolderStorage
+from nbflow.storage.os_calls import OS
+
+
+class Counting(OS):
+    """Counts what is read."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+
+    def read_all(self, path: str) -> bytes:
+        self.reads.append(path.rpartition("/")[2])
+        return super().read_all(path)
+
+
+@pytest.fixture
+def calls() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def many(tmp_path: Path, calls: Counting) -> FolderStorage:
+    """Give a storage with three runs that have a status of some age."""
+    storage = FolderStorage(tmp_path / "store", os=calls)
+    for name in ("one", "two", "three"):
+        run = storage.create_run(name)
+        run.append(['{"t":"x"}'])
+        run.write_status({"status": "SUCCESSFUL", "name": name})
+        run.close()
+        age(storage, name, 100)
+    calls.reads.clear()
+    return storage
+
+
+def age(storage: FolderStorage, name: str, seconds: float) -> None:
+    path = Path(storage.url, "runs", name, "status.json")
+    os.utime(path, (path.stat().st_mtime - seconds,) * 2)
+
+
+def statuses(storage: FolderStorage) -> dict[str, Any]:
+    return {entry.workflow_id: entry.status.get("status") for entry in storage.list_runs()}
+
+
+def test_a_listing_reads_no_journal_where_there_is_a_status(many: FolderStorage, calls: Counting) -> None:
+    assert statuses(many) == dict.fromkeys(("one", "two", "three"), "SUCCESSFUL")
+    assert not [name for name in calls.reads if name.startswith("j-")]
+
+
+def test_a_second_listing_reads_no_status_again(many: FolderStorage, calls: Counting) -> None:
+    many.list_runs()
+    calls.reads.clear()
+    many.list_runs()
+    assert "status.json" not in calls.reads
+
+
+def test_a_changed_status_is_seen_at_once(many: FolderStorage) -> None:
+    many.list_runs()
+    for status in ("RUNNING", "WAITING"):  # of the same length, within one tick of the clock
+        run = many.open_run("two")
+        run.write_status({"status": status, "name": "two"})
+        run.close()
+        assert statuses(many)["two"] == status
+
+
+def test_a_run_without_a_status_is_listed_from_its_journal(many: FolderStorage) -> None:
+    os.unlink(Path(many.url, "runs/two/status.json"))
+    assert statuses(many)["two"] is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", bytes(40), b"[]", b'{"workflow_id": "x"}', b'{"status": {}}'])
+def test_a_torn_status_is_ignored(many: FolderStorage, content: bytes) -> None:
+    Path(many.url, "runs/two/status.json").write_bytes(content)
+    assert statuses(many) == {"one": "SUCCESSFUL", "two": None, "three": "SUCCESSFUL"}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"v": 1}', b'{"v": 99, "runs": {}}', b'{"v": 1, "runs": [1]}'])
+def test_a_bad_index_is_ignored_and_replaced(
+    many: FolderStorage, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "INDEX_AFTER", 0)
+    index = Path(many.url, "cache/index.json")
+    index.write_bytes(content)
+    assert len(FolderStorage(many.url).list_runs()) == 3
+    assert set(json.loads(index.read_text())["runs"]) == {"one", "two", "three"}
+
+
+def test_another_process_uses_the_index(many: FolderStorage, calls: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "INDEX_AFTER", 0)
+    many.list_runs()
+    calls.reads.clear()
+    assert len(statuses(FolderStorage(many.url, os=calls))) == 3
+    assert "status.json" not in calls.reads
+    assert "index.json" in calls.reads
+
+
+def test_a_deleted_run_leaves_the_listing(many: FolderStorage) -> None:
+    many.list_runs()
+    many.delete_run("two")
+    assert set(statuses(many)) == {"one", "three"}
+
+
+def test_a_damaged_run_is_listed_all_the_same(many: FolderStorage) -> None:
+    os.unlink(Path(many.url, "runs/two/status.json"))
+    Path(many.url, "runs/two/j-00000001.jsonl").write_bytes(b"broken\nmore\n")
+    assert statuses(many)["two"] is None
+
+
+def test_strange_files_between_the_runs_do_no_harm(many: FolderStorage) -> None:
+    Path(many.url, "runs/.DS_Store").write_bytes(b"x")
+    Path(many.url, "runs/empty").mkdir()
+    Path(many.url, "runs/two/notes.txt").write_bytes(b"x")
+    assert set(statuses(many)) == {"one", "two", "three"}
+
+
+def test_the_newest_change_comes_first(many: FolderStorage) -> None:
+    age(many, "one", 50)
+    age(many, "three", 500)
+    entries = many.list_runs()
+    assert [entry.workflow_id for entry in entries] == ["two", "one", "three"]
+    assert entries[0].changed == pytest.approx(time.time() - 100, abs=60)
+
+
+def test_a_failing_status_is_not_the_owners_trouble(tmp_path: Path) -> None:
+    class NoRename(OS):
+        def rename(self, old: str, new: str) -> None:
+            if new.endswith("status.json"):
+                raise OSError(28, "No space left on device")
+            super().rename(old, new)
+
+    storage = FolderStorage(tmp_path / "store", os=NoRename())
+    run = storage.create_run("run")
+    run.append(['{"t":"x"}'])
+    run.write_status({"status": "RUNNING"})
+    assert sorted(os.listdir(tmp_path / "store/runs/run")) == ["j-00000001.jsonl", "owner.json"]

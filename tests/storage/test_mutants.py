@@ -1,0 +1,34 @@
+"""The model disk catches every storage that has one promise taken out; so the histories can fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbflow.errors import StorageDamaged
+
+from .histories import interrupted, many_lives, many_owners, one_owner
+from .mutants import MUTANTS, Mutant
+from .oracle import Violation
+
+PLAYS = (interrupted, many_lives, many_owners, one_owner)
+LIMIT = 5_000
+"""Histories of each kind after which a mutant has survived; nearly all die within a hundred."""
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_storage_without_this_promise_is_caught(mutant: Mutant) -> None:
+    with mutant():
+        for seed in range(LIMIT):
+            for play in PLAYS:
+                try:
+                    play(seed)
+                except (Violation, StorageDamaged) as found:
+                    print(f"{play.__name__}({seed}): {found}")
+                    return
+    pytest.fail(f"{mutant.__name__} was not noticed in {LIMIT} histories of each kind")
+
+
+def test_without_a_mutant_the_same_histories_pass() -> None:
+    for seed in range(20):
+        for play in PLAYS:
+            play(seed)
