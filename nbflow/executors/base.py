@@ -1,0 +1,42 @@
+"""What an executor promises to the engine: run one body somewhere, and be able to stop it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """A place where the bodies of tasks run.
+
+    ``submit`` never blocks (but inline, where the body is the call). The future's exception is what the body
+    raised, or SystemFailure when the place died under it; it is always an ``Exception``, never SystemExit,
+    StopIteration or a CancelledError of the body's own, so an event loop that awaits it stays whole.
+
+    ``same_process`` says whether bodies share memory with the engine: if not, the engine passes only picklable
+    things, and calls ``submit`` itself in the task's context (``context.run(executor.submit, body)``), since a
+    context cannot travel. Where bodies share memory the engine submits ``context.run``.
+
+    Every body that SystemFailure reaches had started, and may have run partly. A body that had not started when
+    a process died is started again in a new one, and its caller sees nothing of it.
+
+    An executor may say in ``workers`` how many bodies it runs at once.
+    """
+
+    name: str
+    same_process: bool
+
+    def submit(self, body: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        """Start a body, or queue it, and return its future. Raises RuntimeError after ``close``."""
+
+    def stop(self, future: concurrent.futures.Future[Any]) -> bool:
+        """Stop a body; return True when it really stops, False when it can only be abandoned. Idempotent.
+
+        The future of a body that had not started is cancelled; that of a body that ran and was stopped ends
+        with SystemFailure, soon after. An abandoned body goes on, and its future ends when it does.
+        """
+
+    def close(self) -> None:
+        """Give the place up: queued bodies are cancelled, running ones stopped or abandoned. Idempotent."""

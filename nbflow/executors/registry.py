@@ -1,0 +1,53 @@
+"""Which executor a user means."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any
+
+from nbflow.executors.base import Executor
+from nbflow.executors.futures import FuturesExecutor
+from nbflow.executors.inline import InlineExecutor
+from nbflow.executors.process import ProcessExecutor
+from nbflow.executors.thread import ThreadExecutor
+
+_BY_NAME: dict[str, Callable[[], Executor]] = {
+    "thread": ThreadExecutor,
+    "inline": InlineExecutor,
+    "process": ProcessExecutor,
+    "loky": lambda: FuturesExecutor(_loky_pool()),
+}
+
+
+def _loky_pool() -> concurrent.futures.Executor:
+    """Return loky's reusable pool, for who wants that library's workers instead of our own."""
+    try:
+        import loky  # an extra
+    except ImportError:
+        raise ValueError(
+            "executor='loky' needs loky: pip install 'nbflow[process]'. 'process' needs nothing."
+        ) from None
+    pool: concurrent.futures.Executor = loky.get_reusable_executor()
+    return pool
+
+
+def resolve(spec: Any = None) -> Executor:
+    """Return the executor that ``spec`` means: a name, an Executor, or a ``concurrent.futures`` executor.
+
+    None means "thread". A name makes a new executor, which the caller keeps for all bodies and closes.
+    Raises ValueError that names the choices.
+    """
+    if spec is None:
+        spec = "thread"
+    if isinstance(spec, str) and spec in _BY_NAME:
+        return _BY_NAME[spec]()
+    if isinstance(spec, concurrent.futures.Executor):
+        return FuturesExecutor(spec)
+    if isinstance(spec, Executor) and not isinstance(spec, type):
+        return spec
+    choices = ", ".join(f'"{name}"' for name in _BY_NAME)
+    raise ValueError(
+        f"executor={spec!r} is not an executor. Give one of {choices}, any concurrent.futures executor "
+        "(for dask: client.get_executor()), or an object with submit, stop, close, name and same_process."
+    )

@@ -1,0 +1,185 @@
+"""What travels between the engine's process and the process of a body: frames, calls and replies."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import struct
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from nbflow.errors import CheckpointError, TaskError
+from nbflow.executors.outcome import presentable, title
+
+CALL = b"c"
+STARTED = b"s"
+SAID = b"m"
+RETURNED = b"r"
+RAISED = b"x"
+
+_HEAD = struct.Struct("!cQ")
+_CHUNK = 1 << 20
+
+Bytes = bytes | bytearray
+Reply = tuple[bytes, Bytes]
+"""The kind of a frame and its payload."""
+
+
+class RemoteTraceback(Exception):
+    """The traceback of a body in its own process, as text; the ``__cause__`` of what the body raised."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+def write_frame(fd: int, kind: bytes, payload: Bytes) -> None:
+    """Write one frame whole. Raises BrokenPipeError when nobody can read it."""
+    head = _HEAD.pack(kind, len(payload))
+    if len(payload) < _CHUNK:
+        head, payload = head + payload, b""
+    for part in (head, payload):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+
+def read_frame(pipe: io.RawIOBase, wait: Callable[[], None] = lambda: None) -> tuple[bytes, bytearray]:
+    """Read one frame, calling ``wait`` before each read. Raises EOFError at a closed or torn end."""
+    kind, size = _HEAD.unpack(_read_exactly(pipe, _HEAD.size, wait))
+    return kind, _read_exactly(pipe, size, wait)
+
+
+def _read_exactly(pipe: io.RawIOBase, size: int, wait: Callable[[], None]) -> bytearray:
+    content = bytearray(size)
+    rest = memoryview(content)
+    while rest:
+        wait()
+        count = pipe.readinto(rest)
+        if not count:
+            raise EOFError
+        rest = rest[count:]
+    return content
+
+
+def dumps(value: Any) -> bytes:
+    """Pickle a value, with functions and classes of a notebook by value. Raises what pickling raises."""
+    import cloudpickle  # lazily: only runs that use other processes pay for it
+
+    return bytes(cloudpickle.dumps(value))
+
+
+def encode_call(body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """Return a call as bytes. Raises TaskError that names what cannot leave this process."""
+    try:
+        return dumps((body, args, kwargs))
+    except Exception as error:
+        name = title(body, args)
+        parts = {"its code": body, **{f"argument {i}": value for i, value in enumerate(args, 1)}, **kwargs}
+        what = next((what for what, value in parts.items() if not _picklable(value)), "its call")
+        raise TaskError(
+            f"{name!r} cannot be sent to another process: {what} cannot be pickled ({error}). "
+            f'Make it inside the task, or run the task with executor="thread".'
+        ) from error
+
+
+def answer(call: Bytes, started: Callable[[], None] = lambda: None) -> Reply:
+    """Carry out an encoded call, here, and return its encoded reply. Never raises."""
+    try:
+        body, args, kwargs = pickle.loads(call)
+    except BaseException as error:
+        error.add_note("The task could not be loaded in its process: is the module that it needs importable there?")
+        return RAISED, _encode_error(presentable(error))
+    if isinstance(call, bytearray):
+        call.clear()  # it may be large, and the body may run for hours
+    started()
+    try:
+        value = body(*args, **kwargs)
+    except BaseException as error:
+        error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
+        return RAISED, _encode_error(presentable(error))
+    try:
+        return RETURNED, dumps(value)
+    except Exception as error:
+        failure = CheckpointError(
+            f"The result of {title(body, args)!r}, a {type(value).__qualname__}, cannot be pickled ({error}). "
+            "Return something that can, such as what is needed to make it again."
+        )
+        failure.__cause__ = error
+        return RAISED, _encode_error(failure)
+
+
+def decode_reply(reply: Reply) -> Any:
+    """Return what the body returned, or raise what it raised, with the remote traceback as ``__cause__``."""
+    kind, payload = reply
+    if kind == RAISED:
+        raise _decode_error(payload)
+    try:
+        return pickle.loads(payload)
+    except Exception as error:
+        raise CheckpointError(f"The result came back from its process but cannot be loaded here ({error}).") from error
+
+
+def _encode_error(error: Exception) -> bytes:
+    name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    text = "".join(traceback.format_exception(error))
+    return pickle.dumps((name, _message(error), text, _portable(error)))
+
+
+def _decode_error(payload: Bytes) -> Exception:
+    name, message, text, pickled = pickle.loads(payload)
+    error: Exception | None = None
+    if pickled is not None:
+        try:
+            error = pickle.loads(pickled)
+        except Exception as load_error:
+            message = f"{message} (and it could not be loaded here: {load_error})"
+    if error is None:
+        error = TaskError(f"The task raised {name}, which cannot be pickled: {message}")
+    error.__cause__ = RemoteTraceback(text)
+    return error
+
+
+def _portable(error: Exception) -> bytes | None:
+    """Pickle an error so that it can be loaded, too; return None when there is no way."""
+    for form in (lambda: error, lambda: _Remade(type(error), error.args, error.__dict__)):
+        try:
+            pickled = dumps(form())
+            if isinstance(pickle.loads(pickled), type(error)):
+                return pickled
+        except Exception:
+            continue
+    return None
+
+
+class _Remade:
+    """An exception pickled without a call of its ``__init__``, whose arguments are often not its ``args``."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+    def __reduce__(self) -> Any:
+        return _remake, self.parts
+
+
+def _remake(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+def _message(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "<its message cannot be shown>"
+
+
+def _picklable(value: Any) -> bool:
+    try:
+        dumps(value)
+    except Exception:
+        return False
+    return True
