@@ -1,0 +1,149 @@
+"""Durable workflows that live in a notebook.
+
+The public names are imported on first use, so that ``import nbflow`` is fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .api import cancel as cancel
+    from .api import delete as delete
+    from .api import get_metadata as get_metadata
+    from .api import get_output as get_output
+    from .api import get_output_async as get_output_async
+    from .api import get_run as get_run
+    from .api import get_status as get_status
+    from .api import list_all as list_all
+    from .api import list_runs as list_runs
+    from .api import resume as resume
+    from .api import resume_all as resume_all
+    from .api import resume_async as resume_async
+    from .api import run as run
+    from .api import run_async as run_async
+    from .api import salvage as salvage
+    from .api import send as send
+    from .api import wait as wait
+    from .core.decision import Decision as Decision
+    from .core.status import WorkflowStatus as WorkflowStatus
+    from .dag.continuation import continuation as continuation
+    from .dag.event import Event as Event
+    from .dag.event import EventListener as EventListener
+    from .dag.event import TimerListener as TimerListener
+    from .dag.event import sleep as sleep
+    from .dag.event import wait_for_event as wait_for_event
+    from .dag.node import InputNode as InputNode
+    from .dag.node import Node as Node
+    from .dag.node import put as put
+    from .dag.task import task as task
+    from .engine.events import Receipt as Receipt
+    from .engine.listeners import ButtonListener as ButtonListener
+    from .engine.listeners import FormListener as FormListener
+    from .engine.listeners import HTTPListener as HTTPListener
+    from .engine.progress import progress as progress
+    from .engine.progress import track as track
+    from .handle import Run as Run
+    from .home import init as init
+    from .home import shutdown as shutdown
+    from .notebook.dashboard import dashboard as dashboard
+
+_HOMES = {
+    "task": "dag.task",
+    "Node": "dag.node",
+    "InputNode": "dag.node",
+    "put": "dag.node",
+    "continuation": "dag.continuation",
+    "sleep": "dag.event",
+    "wait_for_event": "dag.event",
+    "Event": "dag.event",
+    "EventListener": "dag.event",
+    "TimerListener": "dag.event",
+    "HTTPListener": "engine.listeners",
+    "ButtonListener": "engine.listeners",
+    "FormListener": "engine.listeners",
+    "init": "home",
+    "run": "api",
+    "run_async": "api",
+    "resume": "api",
+    "resume_async": "api",
+    "resume_all": "api",
+    "salvage": "api",
+    "cancel": "api",
+    "delete": "api",
+    "send": "api",
+    "list_all": "api",
+    "list_runs": "api",
+    "get_status": "api",
+    "get_output": "api",
+    "get_output_async": "api",
+    "get_metadata": "api",
+    "get_run": "api",
+    "wait": "api",
+    "shutdown": "home",
+    "Run": "handle",
+    "dashboard": "notebook.dashboard",
+    "WorkflowStatus": "core.status",
+    "Decision": "core.decision",
+    "Receipt": "engine.events",
+    "progress": "engine.progress",
+    "track": "engine.progress",
+}
+
+__all__ = [
+    "ButtonListener",
+    "Decision",
+    "Event",
+    "EventListener",
+    "FormListener",
+    "HTTPListener",
+    "InputNode",
+    "Node",
+    "Receipt",
+    "Run",
+    "TimerListener",
+    "WorkflowStatus",
+    "cancel",
+    "continuation",
+    "dashboard",
+    "delete",
+    "get_metadata",
+    "get_output",
+    "get_output_async",
+    "get_run",
+    "get_status",
+    "init",
+    "list_all",
+    "list_runs",
+    "progress",
+    "put",
+    "resume",
+    "resume_all",
+    "resume_async",
+    "run",
+    "run_async",
+    "salvage",
+    "send",
+    "shutdown",
+    "sleep",
+    "task",
+    "track",
+    "wait",
+    "wait_for_event",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'nbflow' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,192 @@
+"""The one lazy door to the notebook room: nothing else of nbflow reaches for it, and a script never opens it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .engine.context import task_context as copy_for_tasks
+
+if TYPE_CHECKING:
+    from .handle import Run
+
+GLANCE = 0.3
+"""Seconds that a run may take before the cell that waits for it shows it."""
+
+
+def in_kernel() -> bool:
+    """Tell whether this process is a Jupyter kernel."""
+    shell = sys.modules.get("IPython")
+    if shell is None or "ipykernel" not in sys.modules:
+        return False
+    found = shell.get_ipython()
+    return found is not None and hasattr(found, "kernel")
+
+
+def attended() -> bool:
+    """Tell whether a person can answer here while a cell waits: at a page that shows it, or at a terminal."""
+    if in_kernel():
+        from .notebook import frontend
+
+        place = frontend.front_end()
+        return place.has_person and place.shows_while_blocked
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def shows() -> bool:
+    """Tell whether this thread runs a cell in whose output a live view could be seen now."""
+    if not in_kernel():
+        return False
+    from .notebook import comms, frontend
+
+    place = frontend.front_end()
+    return place.can_click and place.shows_while_blocked and comms.runs_cells()
+
+
+def can_ask() -> bool:
+    """Tell whether this thread can ask a person line by line: at a terminal, or in a console that shows no widgets."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    if not in_kernel():
+        return attended()
+    from .notebook import console
+
+    return console.in_console()
+
+
+def seen(run: Run) -> bool:
+    """Tell whether a live view of a run is on a page, or may be so in a moment: then nobody needs to be asked."""
+    if not in_kernel():
+        return False
+    from .notebook import show
+
+    return show.seen(run)
+
+
+def freeze(run: Run) -> None:
+    """Put the still picture of a run in the place of its live views; in a script nothing is shown."""
+    if in_kernel():
+        from .notebook import show
+
+        show.freeze(run)
+
+
+def display(run: Run) -> None:
+    """Show a run in this cell."""
+    if in_kernel():
+        from .notebook import show
+
+        show.display_run(run)
+    else:
+        print(repr(run))
+
+
+def tell(line: str) -> None:
+    """Say one line to the person here: under the cell in a notebook, beside the output of a script."""
+    print(line, file=sys.stdout if in_kernel() else sys.stderr, flush=True)
+
+
+def task_context() -> contextvars.Context:
+    """Return the context for the bodies of a run that is started here; in a notebook their prints find this cell."""
+    if in_kernel():
+        from .notebook import comms
+
+        return comms.capture_parent().run(copy_for_tasks)
+    return copy_for_tasks()
+
+
+async def wait_a_moment(future: concurrent.futures.Future[Any]) -> bool:
+    """Tell whether a future is done within a glance."""
+    waiting = {asyncio.wrap_future(future)}
+    done, _ = await asyncio.wait(waiting, timeout=GLANCE)
+    for each in done:
+        each.cancelled() or each.exception()  # looked at: it is raised to who awaits the run
+    return bool(done)
+
+
+def wait_sync(future: concurrent.futures.Future[Any], timeout: float | None = None) -> Any:
+    """Block until a future is done; in a notebook, buttons and forms work meanwhile. Raises TimeoutError."""
+    if in_kernel():
+        from .notebook import comms
+
+        return comms.wait_sync(future, timeout)
+    return _wait_plainly(future, timeout)
+
+
+def _wait_plainly(future: concurrent.futures.Future[Any], timeout: float | None) -> Any:
+    if sys.platform != "win32":
+        return future.result(timeout)
+    left = timeout
+    while True:  # an endless wait on a lock would not see Ctrl-C on Windows
+        slice_ = 0.2 if left is None else min(0.2, left)
+        try:
+            return future.result(slice_)
+        except TimeoutError:
+            if future.done():
+                raise
+            left = None if left is None else left - slice_
+            if left is not None and left <= 0:
+                raise
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs in this thread, as it does in a notebook's cell, or None."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def wait_nested(future: concurrent.futures.Future[Any], timeout: float | None) -> Any:
+    """Wait inside this thread's running loop and let the loop go on: only tasks that are pinned to it need that.
+
+    Raises RuntimeError when nest-asyncio2 is not installed.
+    """
+    try:
+        import nest_asyncio2  # the one lazy place: it patches asyncio, so nobody gets it who does not need it
+    except ImportError:
+        raise RuntimeError(
+            "A task with loop='notebook' cannot run while run() blocks the notebook's loop. Write "
+            "'await nbflow.run_async(dag)' in place of 'nbflow.run(dag)', or pip install 'nbflow[nested]'."
+        ) from None
+    loop = asyncio.get_running_loop()
+    nest_asyncio2.apply(loop)
+    return loop.run_until_complete(asyncio.wait_for(wait_async(future), timeout))
+
+
+class Stop:
+    """Notes whether Stop was pressed inside a ``with`` block; what the kernel does on Stop happens as before."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self._before: Any = None
+
+    def __enter__(self) -> Stop:
+        if in_kernel() and threading.current_thread() is threading.main_thread():
+            self._before = signal.getsignal(signal.SIGINT)
+            if callable(self._before):
+                signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, number: int, frame: Any) -> Any:
+        self.pressed = True
+        return self._before(number, frame)
+
+    def __exit__(self, *_: object) -> None:
+        # another wait of the cell may stand in front: it passes Stop on, and the kernel resets all at the cell's end
+        if callable(self._before) and signal.getsignal(signal.SIGINT) == self._note:
+            signal.signal(signal.SIGINT, self._before)
+
+
+async def wait_async(future: concurrent.futures.Future[Any]) -> Any:
+    """Await a future of the engine on any loop; in a notebook, buttons and forms work meanwhile."""
+    if in_kernel():
+        from .notebook import comms
+
+        return await comms.wait_async(future)
+    return await asyncio.wrap_future(future)

@@ -1,0 +1,294 @@
+"""All runs of this process: who owns what, who has to wait for a turn, and what other processes sent."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import queue
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from ..core import records as r
+from ..core.codec import decode
+from ..core.commands import Acknowledge
+from ..core.graph import Json
+from ..core.state import RunState
+from ..core.status import WorkflowStatus
+from ..dag.code import CodeBook
+from ..dag.compile import bind_inputs, compile_graph, root_of
+from ..errors import RunIsLive, WorkflowNotResumableError
+from ..executors.base import Executor
+from ..executors.process import ProcessExecutor, show
+from ..executors.registry import resolve
+from ..storage.base import RunJournal, Storage
+from .clock import Clock, SystemClock
+from .environment import environment, owner
+from .growing import code_records, node_records, store_sealed
+from .keeper import Keeper
+from .lanes import Lane
+from .loop import EngineLoop
+from .runner import Runner
+from .streams import hear, uninstall
+
+
+class Limits:
+    """How many runs may go at once, and how many may wait; None is without end."""
+
+    def __init__(self, running: int | None = None, pending: int | None = None) -> None:
+        self.running = running
+        self.pending = pending
+
+
+class Host:
+    """The live runs on one storage. Methods are for the engine's loop, unless they say otherwise."""
+
+    def __init__(
+        self, storage: Storage, engine: EngineLoop, *, executor: Any = None, limits: Limits | None = None,
+        clock: Clock | None = None, notebook_loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:  # fmt: skip
+        self.storage = storage
+        self.engine = engine
+        self.limits = limits or Limits()
+        self.clock: Clock = clock or SystemClock(engine.loop)
+        self.runners: dict[str, Runner] = {}
+        self.waiting: dict[str, Runner] = {}
+        self.opening: set[str] = set()
+        self.closing = False
+        self.notebook_loop = notebook_loop
+        self.notebook_loop_by_default = notebook_loop is not None
+        self.writer = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="nbflow-writer")
+        self.keeper = Keeper(self)
+        self._default_executor = executor
+        self._lanes: dict[str, Lane] = {}
+
+    # ---- executors ----
+
+    def lane(self, name: str | None) -> Lane:
+        """Return the lane of an executor, made on first use. Raises ValueError for an unknown one."""
+        key = name or "default"
+        lane = self._lanes.get(key)
+        if lane is None:
+            executor: Executor = resolve(name if name is not None else self._default_executor)
+            if isinstance(executor, ProcessExecutor) and executor.on_message is show:
+                executor.on_message = hear
+            slots = getattr(executor, "workers", None) or min(32, (os.cpu_count() or 1) + 4)
+            lane = self._lanes[key] = Lane(executor, slots, self.engine.loop)
+        return lane
+
+    def on_notebook_loop(
+        self, function: Callable[..., Any], args: list[Any], kwargs: Json, context: Context
+    ) -> concurrent.futures.Future[Any]:
+        """Run a coroutine function on the notebook's loop and return its future."""
+        if self.notebook_loop is None or self.notebook_loop.is_closed():
+            failed: concurrent.futures.Future[Any] = concurrent.futures.Future()
+            failed.set_exception(RuntimeError(
+                "A task with loop='notebook' needs a notebook's loop, or asyncio.run's: start its run from there."
+            ))  # fmt: skip
+            return failed
+
+        async def body() -> Any:
+            return await function(*args, **kwargs)
+
+        return context.run(asyncio.run_coroutine_threadsafe, body(), self.notebook_loop)
+
+    def pins_tasks(self, workflow_id: str, loop: asyncio.AbstractEventLoop) -> bool:
+        """Tell whether a run has tasks that need this loop of the notebook. May be called from any thread."""
+        live = self.runners.get(workflow_id)
+        if live is None or loop is not self.notebook_loop:
+            return False
+        return self.notebook_loop_by_default or any(
+            task.settings.loop == "notebook" for task in [*live.book.live.values()]
+        )
+
+    # ---- begin and go on ----
+
+    async def run(
+        self, workflow_id: str, dag: Any, inputs: tuple[tuple[Any, ...], Json], metadata: Json | None, context: Context,
+        takeover: bool = False,
+    ) -> Runner:  # fmt: skip
+        """Begin a run, or go on with one of this id with the graph and code given now; return when it is stored."""
+        root = root_of(dag)
+        values = bind_inputs(root, *inputs)
+        async with self._opened(workflow_id):
+            journal, state, fresh = await asyncio.to_thread(self._open_or_create, workflow_id, takeover)
+            try:
+                if state.status is WorkflowStatus.CANCELED:
+                    raise WorkflowNotResumableError(
+                        workflow_id,
+                        f"Run {workflow_id!r} was canceled, which is final. Use another workflow_id, or "
+                        f"nbflow.delete({workflow_id!r}) first.",
+                    )
+                book = CodeBook()
+                found = await asyncio.to_thread(_compile, root, values, book, journal)
+            except BaseException:
+                await asyncio.to_thread(self._give_back, journal, fresh, workflow_id)
+                raise
+            records, output, name, notices = found
+            runner = Runner(self, journal, state, book, context)
+            runner.committer.acknowledged = len(journal.records)
+            now = runner.now()
+            if fresh:
+                runner.write(r.RunCreated(workflow_id, name, now, metadata or {}, await asyncio.to_thread(environment)))
+            runner.write(r.RunOpened(now, owner()))
+            for record in records:
+                runner.write(record)
+            runner.write(r.GraphCommitted(output, metadata if metadata and not fresh else None))
+            for notice in notices:
+                runner.notice(notice)
+            return await self._launch(runner)
+
+    async def resume(self, workflow_id: str, context: Context, takeover: bool = False) -> Runner:
+        """Go on with a stored run, with its stored graph and code."""
+        async with self._opened(workflow_id):
+            journal = await asyncio.to_thread(self.storage.open_run, workflow_id, takeover=takeover)
+            try:
+                state = await asyncio.to_thread(fold, journal.records)
+                if state.status is None or state.output < 0 or state.status is WorkflowStatus.CANCELED:
+                    why = "was canceled, which is final" if state.status else "was never wholly stored"
+                    raise WorkflowNotResumableError(workflow_id, f"Run {workflow_id!r} {why}; use another workflow_id.")
+            except BaseException:
+                await asyncio.to_thread(journal.close)
+                raise
+            runner = Runner(self, journal, state, CodeBook(), context)
+            runner.committer.acknowledged = len(journal.records)
+            runner.write(r.RunOpened(runner.now(), owner()))
+            return await self._launch(runner)
+
+    @property
+    def going(self) -> int:
+        """How many runs have their turn and no outcome yet."""
+        return sum(not each.outcome.done() for each in self.runners.values()) - len(self.waiting)
+
+    def _opened(self, workflow_id: str) -> _Opening:
+        return _Opening(self, workflow_id)
+
+    def check_room(self) -> None:
+        """Raise queue.Full when one more run may neither start nor wait."""
+        running, pending = self.limits.running, self.limits.pending
+        going = self.going
+        if running is None or going + len(self.waiting) + len(self.opening) < running:
+            return
+        if pending is not None and going + len(self.waiting) + len(self.opening) >= running + pending:
+            raise queue.Full(
+                f"Workflow queue has been full: {running} run and {pending} wait. Try again when one has ended, or "
+                "raise max_running_workflows or max_pending_workflows in nbflow.init()."
+            )
+
+    def _open_or_create(self, workflow_id: str, takeover: bool) -> tuple[RunJournal, RunState, bool]:
+        self.storage.check_writable()
+        if not self.storage.exists(workflow_id):
+            try:
+                return self.storage.create_run(workflow_id), RunState(), True
+            except FileExistsError:
+                pass
+        journal = self.storage.open_run(workflow_id, takeover=takeover)
+        try:
+            state = fold(journal.records)
+        except BaseException:
+            journal.close()  # a run that cannot be read must not stay owned by who tried
+            raise
+        return journal, state, state.status is None
+
+    def _give_back(self, journal: RunJournal, fresh: bool, workflow_id: str) -> None:
+        journal.close()
+        if fresh and self.storage.exists(workflow_id):
+            self.storage.delete_run(workflow_id)
+
+    async def _launch(self, runner: Runner) -> Runner:
+        runner.journal.records = []
+        await runner.committer.drained()
+        self.runners[runner.workflow_id] = runner
+        self.keeper.watch(runner)
+        if self.limits.running is not None and (self.waiting or self.going > self.limits.running):
+            self.waiting[runner.workflow_id] = runner
+        else:
+            runner.write(r.RunStarted(runner.now()))
+        return runner
+
+    async def release(self, runner: Runner) -> None:
+        """Take a closed run out and give the next one its turn."""
+        self.waiting.pop(runner.workflow_id, None)
+        await self.keeper.leave(runner)
+        # only now: until its last state is in the listing cache, the run answers for itself
+        if self.runners.get(runner.workflow_id) is runner:
+            del self.runners[runner.workflow_id]
+        self.next_turns()
+
+    def next_turns(self) -> None:
+        """Let the runs that wait begin, the first one first, as far as there is room."""
+        while self.waiting and not self.closing:
+            if self.limits.running is not None and self.going >= self.limits.running:
+                return
+            following = self.waiting.pop(next(iter(self.waiting)))
+            following.write(r.RunStarted(following.now()))
+
+    # ---- events ----
+
+    async def send(self, runner: Runner, event_id: str, key: str, payload: Json, by: str, source: str) -> Acknowledge:
+        """Give an event to a live run; return what became of it once that is durable."""
+        receipt: asyncio.Future[Acknowledge] = self.engine.loop.create_future()
+        runner.receipts.setdefault(event_id, []).append(receipt)
+        runner.write(r.EventReceived(event_id, key, payload, runner.now(), by, source))
+        try:
+            return await receipt
+        except asyncio.CancelledError:
+            return Acknowledge(event_id, "closed")
+
+    async def close(self) -> None:
+        """Detach every run and give all executors up."""
+        self.closing = True
+        for runner in [*self.runners.values()]:
+            await runner.detach("the engine was closed")
+        for lane in self._lanes.values():
+            await asyncio.to_thread(lane.executor.close)
+        self._lanes.clear()
+        self.keeper.stop()
+        uninstall()
+        self.writer.shutdown(wait=False)
+
+
+class _Opening:
+    """Holds the id of a run while it is being opened, so that two calls at once do not open it twice."""
+
+    def __init__(self, host: Host, workflow_id: str) -> None:
+        self.host = host
+        self.workflow_id = workflow_id
+
+    async def __aenter__(self) -> None:
+        host, workflow_id = self.host, self.workflow_id
+        live = host.runners.get(workflow_id)
+        if live is not None and live.outcome.done():
+            await live.gone.wait()
+            live = host.runners.get(workflow_id)
+        if live is not None or workflow_id in host.opening:
+            raise RunIsLive(
+                workflow_id,
+                f"Workflow {workflow_id!r} is already running or pending in this process. Wait for it, "
+                f"nbflow.cancel({workflow_id!r}), or use another workflow_id.",
+            )
+        host.check_room()
+        host.opening.add(workflow_id)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.host.opening.discard(self.workflow_id)
+
+
+def fold(wires: list[Json]) -> RunState:
+    """Return the state that a list of JSON records leads to."""
+    state = RunState()
+    for wire in wires:
+        record = decode(wire)
+        if record is not None:
+            state.handle(record)
+    return state
+
+
+def _compile(
+    root: Any, values: dict[int, Any], book: CodeBook, journal: RunJournal
+) -> tuple[list[r.Record], int, str, list[str]]:
+    graph = compile_graph(root, book.key_of, lambda sealed: store_sealed(sealed, journal), inputs=values)
+    records, notices = code_records(book, journal)
+    records.extend(node_records(graph))
+    return records, graph.output, root._name, notices

@@ -1,0 +1,125 @@
+"""What a storage says about runs, without owning them and without running anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.graph import NodeKind
+from ..core.state import RunState
+from ..core.status import NodeStatus, WorkflowStatus
+from ..dag.template import fill
+from ..errors import NbflowError, WorkflowNotFoundError
+from ..storage import values
+from ..storage.base import Blobs, Json, RunEntry, Storage
+from .host import fold
+from .memory import as_value
+
+
+def not_found(workflow_id: str) -> WorkflowNotFoundError:
+    """Return the error for an id that the storage does not know."""
+    return WorkflowNotFoundError(
+        workflow_id, f"No such workflow {workflow_id!r} in this storage; nbflow.list_all() shows what there is."
+    )
+
+
+def read(storage: Storage, workflow_id: str) -> RunState:
+    """Return the state of a run. Raises WorkflowNotFoundError."""
+    if not storage.exists(workflow_id):
+        raise not_found(workflow_id)
+    state = fold(storage.read_run(workflow_id))
+    if state.status is None:
+        raise not_found(workflow_id)
+    return state
+
+
+def status_of(storage: Storage, entry: RunEntry) -> WorkflowStatus:
+    """Return the status of a listed run: one that has not ended and has no live owner can be resumed."""
+    status = WorkflowStatus(entry.status.get("status", "RESUMABLE"))
+    if (status is WorkflowStatus.RUNNING) if entry.live else status.ended:
+        return status
+    # the owner may have died, or just begun, between its last record and the listing cache: the journal is the truth
+    try:
+        recorded = read(storage, entry.workflow_id).status
+    except (NbflowError, ValueError):
+        return WorkflowStatus.RESUMABLE  # it cannot be read: who opens it is told why, and the others are listed
+    return recorded if recorded is not None and (entry.live or recorded.ended) else WorkflowStatus.RESUMABLE
+
+
+def stored_value(state: RunState, index: int, blobs: Blobs) -> Any:
+    """Return the value of a finished node. Raises ValueError when it was not stored."""
+    index = state.resolve(index)
+    node = state.nodes[index]
+    if node.spec.kind is NodeKind.VALUE:
+        deps = node.spec.deps
+
+        def dependency(place: int) -> Any:
+            return stored_value(state, deps[place], blobs)
+
+        def unseal(stored: Any) -> Any:
+            return values.decode(stored, blobs, persistent_load=dependency)
+
+        return fill(node.spec.call[0][0], dependency, unseal)
+    if node.value is None:
+        raise ValueError(
+            f"Cannot load output of task {node.node_id!r} from workflow {state.workflow_id!r}: it was not stored "
+            "(checkpoint=False)."
+        )
+    return as_value(node, values.decode(node.value, blobs))
+
+
+def run_metadata(state: RunState, status: WorkflowStatus) -> Json:
+    """Return what is recorded about a run."""
+    stats = {"start_time": state.started} if state.started else {}
+    if state.ended and status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.FAILED):
+        stats["end_time"] = state.ended
+    found: Json = {"status": status, "user_metadata": state.metadata, "stats": stats}
+    if state.environment:
+        found["environment"] = state.environment
+    if state.undelivered:
+        found["undelivered"] = list(state.undelivered)
+    return found
+
+
+def task_metadata(state: RunState, task_id: str) -> Json:
+    """Return what is recorded about a task. Raises ValueError for an unknown one."""
+    index = state.index.get(task_id)
+    if index is None:
+        raise ValueError(f"No such task_id {task_id!r} in workflow {state.workflow_id!r}.")
+    node = state.nodes[index]
+    code = state.codes.get(node.spec.code)
+    options: Json = {"task_type": {"t": "FUNCTION", "e": "WAIT", "v": "VALUE"}[node.spec.kind.value]}
+    if code is not None:
+        options |= {
+            "max_retries": code.options.retry.max_retries,
+            "retry_exceptions": code.options.retry.retry_exceptions,
+            "catch_exceptions": code.options.catch_exceptions,
+            "checkpoint": code.options.checkpoint is not False,
+            "timeout": code.options.timeout,
+            "executor": code.options.executor,
+        }
+    stats = {"start_time": node.started} if node.started else {}
+    if node.ended and node.status.finished:
+        stats["end_time"] = node.ended
+    return {
+        "task_id": task_id,
+        "status": str(node.status),
+        "task_options": options,
+        "user_metadata": node.spec.metadata or {},
+        "workflow_refs": [state.nodes[dep].node_id for dep in node.spec.deps],
+        "attempts": node.attempt,
+        "stats": stats,
+    }
+
+
+def finished(state: RunState, task_id: str | None) -> bool:
+    """Tell whether an output can be had now."""
+    if task_id is None:
+        return state.status is WorkflowStatus.SUCCESSFUL
+    index = state.index.get(task_id)
+    return index is not None and state.nodes[index].status.finished
+
+
+def failed(state: RunState, task_id: str) -> bool:
+    """Tell whether a task has failed for good."""
+    index = state.index.get(task_id)
+    return index is not None and state.nodes[index].status is NodeStatus.FAILED

@@ -1,0 +1,111 @@
+"""The value of a run or of one of its nodes: live, still to come, or read from the storage."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from typing import Any
+
+from ..core.status import NodeStatus, WorkflowStatus
+from ..errors import WorkflowCancellationError, WorkflowNotFoundError, WorkflowNotResumableError
+from . import inspect
+from .failure import execution_error
+from .host import Host
+from .runner import Runner
+
+
+def chained(opening: concurrent.futures.Future[Runner]) -> concurrent.futures.Future[Any]:
+    """Return the outcome of a run that may still be opening."""
+    chained: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    def opened(done: concurrent.futures.Future[Runner]) -> None:
+        if done.exception() is not None:
+            chained.set_exception(done.exception())
+        else:
+            done.result().outcome.add_done_callback(ended)
+
+    def ended(done: concurrent.futures.Future[Any]) -> None:
+        if done.exception() is not None:
+            chained.set_exception(done.exception())
+        else:
+            chained.set_result(done.result())
+
+    opening.add_done_callback(opened)
+    return chained
+
+
+def stored_output(host: Host, workflow_id: str, task_id: str | None = None) -> Any:
+    """Return a stored output. Raises what the run's state means: see ``nbflow.get_output``."""
+    state = inspect.read(host.storage, workflow_id)
+    blobs = host.storage.blobs(workflow_id)
+    if task_id is not None:
+        index = state.index.get(task_id)
+        if index is None:
+            raise ValueError(f"No such task_id {task_id!r} in workflow {workflow_id!r}.")
+        if state.nodes[index].status.finished:
+            return inspect.stored_value(state, index, blobs)
+        if state.nodes[index].status is NodeStatus.FAILED:
+            raise execution_error(state, blobs, index)
+    if state.status is WorkflowStatus.SUCCESSFUL:
+        if task_id is not None:
+            raise ValueError(f"Task {task_id!r} of workflow {workflow_id!r} was skipped: it has no output.")
+        return inspect.stored_value(state, state.output, blobs)
+    if state.status is WorkflowStatus.CANCELED:
+        raise WorkflowCancellationError(workflow_id, f"Workflow {workflow_id!r} is canceled.")
+    if state.status is WorkflowStatus.FAILED:
+        raise execution_error(state, blobs)
+    raise WorkflowNotResumableError(
+        workflow_id,
+        f"Run {workflow_id!r} has no output yet, and nothing runs it here: go on with nbflow.resume({workflow_id!r}).",
+    )
+
+
+async def output(host: Host, workflow_id: str, task_id: str | None) -> Any:
+    """Return an output of a run, waiting while the run is live here. On the engine's loop."""
+
+    live = host.runners.get(workflow_id)
+    if live is not None:
+        if task_id is None:
+            return await asyncio.shield(asyncio.wrap_future(live.outcome))
+        value, found = await _node_value(live, task_id)
+        if found:
+            return value
+    try:
+        return await asyncio.to_thread(stored_output, host, workflow_id, task_id)
+    except WorkflowNotFoundError:
+        raise ValueError(f"No such workflow {workflow_id!r}.") from None
+    except (WorkflowCancellationError, WorkflowNotResumableError) as error:
+        raise ValueError(str(error)) from error
+
+
+async def _node_value(live: Runner, task_id: str) -> tuple[Any, bool]:
+    """Return a node's value as soon as it is there, and whether it is; it may not be known yet."""
+
+    changed = asyncio.Event()
+
+    def observe(_: Runner) -> None:
+        changed.set()
+
+    live.observers.append(observe)
+    live.outcome.add_done_callback(lambda _: live.host.engine.post(changed.set))
+    try:
+        while True:
+            index = live.state.index.get(task_id)
+            if index is not None:
+                node = live.state.nodes[index]
+                if node.status.finished:
+                    try:
+                        return await live.memory.fetch(index), True
+                    except LookupError as error:
+                        raise ValueError(f"Cannot load output of task {task_id!r}: {error}") from None
+                if node.status is NodeStatus.FAILED:
+                    raise execution_error(live.state, live.blobs, index)
+            if live.gone.is_set():
+                return None, False
+            if live.outcome.done():  # a failed run lets its other bodies finish
+                await live.gone.wait()
+                continue
+            changed.clear()
+            await changed.wait()
+    finally:
+        live.observers.remove(observe)
