@@ -1,0 +1,39 @@
+"""Run the first tutorial and open it: ``python3 notebooks [--run | --save] [arguments of jupyter lab]``.
+
+Needs Python 3.11 and pip, nothing else. The tutorial's question to a person is answered for you, its final table is
+printed, and the folder with its checkpoints is named. Then, where there is a terminal and a person, JupyterLab opens
+on the tutorials; ``--run`` leaves that out. Called again, the tutorial's finished tasks come from their checkpoints.
+``--save`` is for those who change a tutorial: it runs it from nothing and writes the outputs into its file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import _venv
+
+HERE = Path(__file__).resolve().parent
+FIRST = HERE / "01-quickstart.ipynb"
+
+
+def main(arguments: list[str]) -> None:
+    """Prepare ``.venv``, run the first tutorial in it and, for a person at a terminal, go on as JupyterLab."""
+    python = _venv.ready("lab")
+    only_run = {"--run", "--save"}.intersection(arguments)
+    code = subprocess.call([python, HERE / "_execute.py", FIRST, *(["--save"] if "--save" in arguments else [])])
+    if code or only_run or not somebody_is_there():
+        sys.exit(code)
+    _venv.say("\nOpening JupyterLab (Ctrl+C here ends it) ...")
+    _venv.become([python, "-m", "jupyterlab", FIRST, *arguments])
+
+
+def somebody_is_there() -> bool:
+    """Tell whether a person at a terminal can use what we open."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not os.environ.get("CI")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
