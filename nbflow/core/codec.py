@@ -99,7 +99,13 @@ def _specs_from_wire(wire: list[list[Any]]) -> tuple[NodeSpec, ...]:
 
 
 _TO_WIRE: dict[str, Any] = {"code": _code_to_wire, "specs": _specs_to_wire}
-_FROM_WIRE: dict[str, Any] = {"code": _code_from_wire, "specs": _specs_from_wire, "undelivered": tuple, "nodes": tuple}
+_FROM_WIRE: dict[str, Any] = {
+    "code": _code_from_wire,
+    "specs": _specs_from_wire,
+    "undelivered": tuple,
+    "nodes": tuple,
+    "calls": tuple,
+}
 
 _SHAPES: dict[type[Record], tuple[tuple[str, str, Any, Any, Any], ...]] = {
     cls: tuple(

@@ -98,6 +98,21 @@ class Acknowledge(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class EventKept(Command):
+    """An event that no node waited for is in the inbox: tell the driver of the run."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(Command):
+    """A call of a driver has its value, failed for good, or was stopped: tell the driver."""
+
+    owner: int
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
 class FinishRun(Command):
     """The output is there: answer with RunSucceeded."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .answers import fitted
 from .commands import (
     Acknowledge,
+    CallEnded,
     CatchFailure,
     CloseWait,
     Command,
@@ -130,6 +131,8 @@ def finish(state: RunState, index: int, commands: list[Command]) -> None:
             work.extend(_lead(state, current, commands))
         if node.output < 0 and node.spec.kind is not NodeKind.VALUE:
             release(state, node.spec.deps, commands)
+        if node.owner >= 0 and nodes[node.owner].spec.kind is NodeKind.DRIVER:
+            commands.append(CallEnded(node.owner, current))
         if current == state.output:
             commands.append(FinishRun())
         elif node.uses == 0 and node.alias < 0:
@@ -201,11 +204,14 @@ def unreleased(state: RunState, index: int) -> tuple[int, ...]:
 
 def fail(state: RunState, index: int, commands: list[Command]) -> None:
     """Skip what depends on a failed node; the nearest node that grew it and catches exceptions takes the failure."""
-    owner = state.nodes[index].owner
+    below, owner = index, state.nodes[index].owner
     _skip_dependents(state, index)
     while owner >= 0 and not state.catches(owner):
+        if state.nodes[owner].spec.kind is NodeKind.DRIVER:
+            _fail_call(state, below, index, commands)
+            return
         _skip_dependents(state, owner)
-        owner = state.nodes[owner].owner
+        below, owner = owner, state.nodes[owner].owner
     if owner >= 0:
         # a second failure below the same node may come before the answer to the first one is durable
         if state.nodes[owner].failing < 0:
@@ -213,6 +219,16 @@ def fail(state: RunState, index: int, commands: list[Command]) -> None:
             commands.append(CatchFailure(owner, index))
     elif state.live:
         commands.append(FailRun(index))
+
+
+def _fail_call(state: RunState, call: int, failed: int, commands: list[Command]) -> None:
+    """Fail a call of a driver, by itself or by what it has grown; what comes of that is the driver's business."""
+    node = state.nodes[call]
+    if call != failed:
+        node.error = state.nodes[failed].error
+        state.set_status(call, N.FAILED)
+        skip_below(state, call, commands)
+    commands.append(CallEnded(node.owner, call))
 
 
 def _skip_dependents(state: RunState, index: int) -> None:
@@ -237,11 +253,12 @@ def skip_below(state: RunState, index: int, commands: list[Command]) -> None:
             if node.needed:
                 release(state, unreleased(state, child), commands)
             if node.status not in (N.FAILED, N.SKIPPED, N.CANCELED):
-                _stop(state, child, commands)
+                stop(state, child, commands)
                 state.set_status(child, N.SKIPPED)
 
 
-def _stop(state: RunState, index: int, commands: list[Command]) -> None:
+def stop(state: RunState, index: int, commands: list[Command]) -> None:
+    """Stop what is under way for a node; its status is the caller's to set."""
     status = state.nodes[index].status
     if status in (N.RUNNING, N.QUEUED, N.RETRYING):
         commands.append(StopTask(index))
@@ -266,7 +283,7 @@ def cancel(state: RunState, commands: list[Command]) -> None:
     for index, node in enumerate(state.nodes):
         if node.status.finished or node.status in (N.FAILED, N.SKIPPED) or node.owner == FORGOTTEN:
             continue
-        _stop(state, index, commands)
+        stop(state, index, commands)
         state.set_status(index, N.CANCELED)
 
 

@@ -26,6 +26,8 @@ class NodeKind(StrEnum):
     """Wait for a listener, an event of the inbox, a person or a moment."""
     VALUE = "v"
     """Nothing but its parts: a stored value, or a container of other nodes' values."""
+    DRIVER = "d"
+    """Decide what happens next, call by call, until it says that the run is over."""
 
 
 _KINDS = {kind.value: kind for kind in NodeKind}

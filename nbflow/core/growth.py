@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidTransition
 from . import flow, resume
 from .commands import Command
-from .graph import TOP, NodeSpec
+from .graph import TOP, NodeKind, NodeSpec
 from .node import Node
 from .status import NodeStatus
 
@@ -47,6 +47,7 @@ def adopt(state: RunState, output: int) -> None:
     for gone in before.values():
         state.forget(gone)
     state.output = places[output]
+    state.driver = state.output if state.nodes[state.output].spec.kind is NodeKind.DRIVER else -1
     _reindex(state)
 
 
@@ -80,10 +81,11 @@ def _reindex(state: RunState) -> None:
         elif node.owner >= 0:
             grown.append(i)
     for i in grown:
-        _name(state, i)
+        name(state, i)
 
 
-def _name(state: RunState, index: int) -> None:
+def name(state: RunState, index: int) -> None:
+    """Enter a grown node under its name, or under the next free one."""
     node = state.nodes[index]
     node_id = unique_id(state, node.node_id)
     if node_id != node.node_id:
@@ -113,7 +115,7 @@ def grow(state: RunState, owner: int, output: int, commands: list[Command]) -> N
     for spec in specs:
         deps = tuple([base + dep for dep in spec.deps])
         state.add(Node(spec.at(deps) if deps else spec, owner))
-        _name(state, len(state.nodes) - 1)
+        name(state, len(state.nodes) - 1)
     for index in parent.children:
         node = state.nodes[index]
         node.missing = len(node.spec.deps)

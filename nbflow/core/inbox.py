@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 MAX_PENDING = 1000
 """Events that may wait in one run's inbox."""
 
+RESERVED = "nbflow:"
+"""Keys that begin so are nbflow's own: nobody waits for them and nobody sends them as an event."""
+
 
 class Inbox:
     """Unconsumed events by key, oldest first, and the ids of all events ever received."""
@@ -50,6 +53,16 @@ class Inbox:
         if not queue:
             del self._by_key[key]
         del self._order[event.event_id]
+        return event
+
+    def take_id(self, event_id: str) -> EventReceived | None:
+        """Return one unconsumed event and forget it, or None."""
+        event = self._order.pop(event_id, None)
+        if event is not None:
+            queue = self._by_key[event.key]
+            queue.remove(event)
+            if not queue:
+                del self._by_key[event.key]
         return event
 
     def waiting(self) -> list[EventReceived]:

@@ -17,13 +17,14 @@ class Node:
 
     ``missing`` counts dependencies that are not finished, ``uses`` the unfinished consumers of the value,
     ``alias`` is the node that holds the value after a continuation, ``followers`` are the nodes whose value will be
-    this node's, ``output`` the node that a grown node waits for, ``failing`` the node below whose failure it catches.
+    this node's, ``output`` the node that a grown node waits for, ``failing`` the node below whose failure it catches, ``told`` who
+    was told of its question, by place.
     """
 
     __slots__ = (
         "alias", "attempt", "caught", "changed", "children", "dependents", "ended", "error", "event", "failing",
-        "followers", "missing", "needed", "output", "owner", "retry_at", "spec", "started", "status", "uses",
-        "value", "wait",
+        "followers", "missing", "needed", "output", "owner", "retry_at", "spec", "started", "status", "told",
+        "uses", "value", "wait",
     )  # fmt: skip
 
     def __init__(self, spec: NodeSpec, owner: int = TOP) -> None:
@@ -48,6 +49,7 @@ class Node:
         self.ended = 0.0
         self.retry_at = 0.0
         self.wait: WaitOpened | None = None
+        self.told: tuple[int, ...] = ()
         self.event: Json | None = None
 
     @property

@@ -167,7 +167,8 @@ class WaitOpened(NodeRecord):
     """A wait began. ``key`` names the events that end it (empty: a listener or a deadline does).
 
     ``token`` tells this wait from a later one of the same node; ``deadline`` is absolute. ``fallback`` is the stored
-    value at the deadline, None when passing it is a failure. ``prompt`` is what a person is asked.
+    value at the deadline, None when passing it is a failure. ``prompt`` is what a person is asked, ``notify`` the
+    stored list of who is told that.
     """
 
     tag = "wait"
@@ -178,6 +179,19 @@ class WaitOpened(NodeRecord):
     deadline: float | None = None
     fallback: Json | None = None
     prompt: Json | None = None
+    notify: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notified(NodeRecord):
+    """Somebody was told that a question is open; with ``trouble`` it was given up. ``target`` counts in ``notify``."""
+
+    tag = "told"
+    node: int
+    token: int
+    at: float
+    target: int = 0
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +238,41 @@ class WaitExpired(NodeRecord):
 
 
 @dataclass(frozen=True, slots=True)
+class NodesCalled(Record):
+    """The nodes that lay ready for a driver became its calls, and start; ``node`` is the driver."""
+
+    tag = "called"
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallAgain(NodeRecord):
+    """A call that its owner's death, a failure or a stop has ended starts once more, with a fresh budget."""
+
+    tag = "again"
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallStopped(NodeRecord):
+    """A driver, or a person, stopped a call; a later result of its body is ignored."""
+
+    tag = "stopped"
+    node: int
+    at: float
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallsForgotten(Record):
+    """Calls of a driver that are over left the state; only the history has them. ``node`` is the driver."""
+
+    tag = "forgot"
+    node: int
+    calls: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunSucceeded(Record):
     """The run has its output. ``undelivered`` are the ids of the events that nobody took."""
 
@@ -265,7 +314,8 @@ RECORDS: dict[str, type[Record]] = {
     for cls in (
         RunCreated, RunOpened, CodeAdded, NodesAdded, GraphCommitted, RunStarted, NodesReset,
         TaskStarted, TaskSucceeded, TaskGrew, TaskAttemptFailed, RetryDue, TaskFailed,
-        WaitOpened, EventReceived, ListenerFired, ListenerCommitted, WaitExpired,
+        WaitOpened, Notified, EventReceived, ListenerFired, ListenerCommitted, WaitExpired,
+        NodesCalled, CallAgain, CallStopped, CallsForgotten,
         RunSucceeded, RunFailed, RunCanceled, RunDetached,
     )
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from . import flow
+from . import calls, flow
 from .commands import CatchFailure, Command, FinishRun, WrapCaught
 from .graph import FORGOTTEN, TOP, NodeKind
 from .node import NOTHING
@@ -90,6 +90,9 @@ def forget_result(state: RunState, index: int) -> None:
         for child in below.pop():
             below.append(state.nodes[child].children)
             state.forget(child)
+    if node.spec.kind is NodeKind.DRIVER:
+        calls.forget(state, calls.calls_of(state, index))
+        state.parts.pop(index, None)
     node.value = node.event = node.wait = node.error = None
     node.alias = node.output = node.failing = -1
     node.children, node.followers = NOTHING, ()
@@ -143,6 +146,8 @@ def _needed(state: RunState) -> tuple[list[int], list[int]]:
         else:
             needed.append(index)
             work.extend(node.spec.deps)
+            if node.spec.kind is NodeKind.DRIVER:
+                work.extend(call for call in calls.calls_of(state, index) if nodes[call].status is N.GROWN)
     return sorted(needed), sorted(grown)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from ..errors import InvalidTransition
-from . import flow, growth, resume, waits
+from . import bodies, calls, flow, growth, resume, waits
 from . import records as r
-from .commands import Command, DropValue, StartRetry
+from .commands import Command
 from .graph import FORGOTTEN, TOP, Code, Json
 from .inbox import Inbox
 from .node import Node
@@ -25,7 +25,11 @@ Handler = Callable[[Any, Any, list[Command]], None]
 
 
 class RunState:
-    """Everything that is known about one run. ``changed`` collects node indices for views to drain."""
+    """Everything that is known about one run. ``changed`` collects node indices for views to drain.
+
+    ``driver`` is the node that moves a state machine or a flow, -1 in a graph of tasks; ``parts`` holds what such a
+    front keeps beside the nodes, by driver.
+    """
 
     def __init__(self) -> None:
         self.workflow_id = ""
@@ -48,6 +52,8 @@ class RunState:
         self.changed: set[int] = set()
         self.counts: Counter[NodeStatus] = Counter()
         self.staged: dict[int, list[Any]] = {}
+        self.driver = -1
+        self.parts: dict[int, Any] = {}
         self.waiting: dict[str, list[int]] = {}
         self.recheck = False
         self._recent: deque[r.Record] = deque(maxlen=RECENT)
@@ -225,101 +231,6 @@ class RunState:
         if self.move_run(record):
             flow.halt(self, commands)
 
-    # ---- bodies ----
-
-    def _on_task_started(self, record: r.TaskStarted, _: list[Command]) -> None:
-        if self.move(record):
-            node = self.nodes[record.node]
-            node.started, node.attempt = record.started, record.attempt
-
-    def _on_succeeded(self, record: r.TaskSucceeded, commands: list[Command]) -> None:
-        node = self._moved(record)
-        if node is None:
-            commands.append(DropValue(record.node))  # the body brought a value that nobody needs
-            return
-        node.value, node.caught, node.error = record.value, record.caught, None
-        if node.output >= 0:
-            flow.release(self, (node.output,), commands)
-        if record.caught:
-            flow.skip_below(self, record.node, commands)
-        flow.finish(self, record.node, commands)
-
-    def _on_grew(self, record: r.TaskGrew, commands: list[Command]) -> None:
-        if self.target(record) is None:
-            self.staged.pop(record.node, None)
-            return
-        growth.check_output(self, record, record.node)
-        self._moved(record)
-        growth.grow(self, record.node, record.output, commands)
-
-    def _on_attempt_failed(self, record: r.TaskAttemptFailed, commands: list[Command]) -> None:
-        node = self._moved(record)
-        if node is None:
-            return
-        node.error, node.retry_at = record.error, record.retry_at
-        if self.live:
-            commands.append(StartRetry(record.node, record.attempt + 1, record.retry_at))
-        else:
-            self.set_status(record.node, NodeStatus.PENDING)
-
-    def _on_retry_due(self, record: r.RetryDue, commands: list[Command]) -> None:
-        target = self.target(record)
-        node = self.nodes[record.node]
-        if target is not None and node.attempt + 1 == record.attempt:
-            self.set_status(record.node, target)
-            node.retry_at = 0.0
-            flow.start(self, record.node, commands)
-
-    def _on_task_failed(self, record: r.TaskFailed, commands: list[Command]) -> None:
-        waited = self.target(record) is not None and self.nodes[record.node].status is NodeStatus.WAITING
-        node = self._moved(record)
-        if node is None:
-            return
-        node.error = record.error
-        if waited:
-            flow.close_wait(self, record.node, commands)
-        flow.fail(self, record.node, commands)
-
-    def _moved(self, record: r.TaskSucceeded | r.TaskGrew | r.TaskAttemptFailed | r.TaskFailed) -> Node | None:
-        """Apply the end of an attempt; return its node, or None when it changes nothing."""
-        target = self.target(record)
-        if target is None:
-            return None
-        self.set_status(record.node, target)
-        node = self.nodes[record.node]
-        node.started, node.ended, node.attempt, node.retry_at = record.started, record.ended, record.attempt, 0.0
-        return node
-
-    # ---- waits ----
-
-    def _on_wait_opened(self, record: r.WaitOpened, commands: list[Command]) -> None:
-        opened = self.move(record)
-        self.tokens = max(self.tokens, record.token)
-        if opened:
-            waits.open_wait(self, record, commands)
-
-    def _on_event(self, record: r.EventReceived, commands: list[Command]) -> None:
-        waits.receive(self, record, commands)
-
-    def _on_fired(self, record: r.ListenerFired, commands: list[Command]) -> None:
-        if self._is_open(record) and self.move(record):
-            waits.fired(self, record, commands)
-
-    def _on_committed(self, record: r.ListenerCommitted, commands: list[Command]) -> None:
-        if self.move(record):
-            waits.committed(self, record, commands)
-
-    def _on_expired(self, record: r.WaitExpired, commands: list[Command]) -> None:
-        if self._is_open(record) and self.move(record):
-            waits.expired(self, record, commands)
-
-    def _is_open(self, record: r.ListenerFired | r.WaitExpired) -> bool:
-        """Tell whether a record is about the latest wait of its node: what an earlier one left behind is dropped."""
-        if not 0 <= record.node < len(self.nodes):
-            raise InvalidTransition(f"run {self.workflow_id!r} has no node {record.node}: {record}")
-        wait = self.nodes[record.node].wait
-        return wait is not None and wait.token == record.token
-
 
 _HANDLERS: dict[type[r.Record], Handler] = {
     r.RunCreated: RunState._on_created,
@@ -329,19 +240,11 @@ _HANDLERS: dict[type[r.Record], Handler] = {
     r.GraphCommitted: RunState._on_graph,
     r.RunStarted: RunState._on_started,
     r.NodesReset: RunState._on_reset,
-    r.TaskStarted: RunState._on_task_started,
-    r.TaskSucceeded: RunState._on_succeeded,
-    r.TaskGrew: RunState._on_grew,
-    r.TaskAttemptFailed: RunState._on_attempt_failed,
-    r.RetryDue: RunState._on_retry_due,
-    r.TaskFailed: RunState._on_task_failed,
-    r.WaitOpened: RunState._on_wait_opened,
-    r.EventReceived: RunState._on_event,
-    r.ListenerFired: RunState._on_fired,
-    r.ListenerCommitted: RunState._on_committed,
-    r.WaitExpired: RunState._on_expired,
     r.RunSucceeded: RunState._on_run_succeeded,
     r.RunFailed: RunState._on_run_failed,
     r.RunCanceled: RunState._on_canceled,
     r.RunDetached: RunState._on_detached,
+    **bodies.HANDLERS,
+    **waits.HANDLERS,
+    **calls.HANDLERS,
 }

@@ -14,6 +14,8 @@ the first end stands, except that a run that was let go may still end by what it
 from __future__ import annotations
 
 from .records import (
+    CallAgain,
+    CallStopped,
     GraphCommitted,
     ListenerCommitted,
     ListenerFired,
@@ -50,6 +52,8 @@ _BODY: dict[type[NodeRecord], NodeStatus] = {
     TaskAttemptFailed: N.RETRYING,
     TaskFailed: N.FAILED,
 }
+_OVER = frozenset({N.PENDING, N.FAILED, N.CANCELED})
+_SEALED = frozenset({N.DONE, N.RESTORED, N.FAILED, N.SKIPPED, N.CANCELED})
 NODE_RECORDS: tuple[type[NodeRecord], ...] = (
     TaskStarted,
     TaskSucceeded,
@@ -94,6 +98,9 @@ TRANSITIONS: dict[tuple[NodeStatus, type[NodeRecord]], NodeStatus | None] = {
     (N.FAILED, ListenerFired): IGNORED,
     (N.FAILED, ListenerCommitted): IGNORED,
     **{(N.CANCELED, record): IGNORED for record in NODE_RECORDS},
+    # only calls of a driver are stopped and started again by themselves
+    **{(status, CallAgain): N.QUEUED if status in _OVER else IGNORED for status in N},
+    **{(status, CallStopped): IGNORED if status in _SEALED else N.CANCELED for status in N},
     **{(N.SKIPPED, record): IGNORED for record in NODE_RECORDS},
 }
 

@@ -26,10 +26,15 @@ _SENTENCES: dict[type[r.Record], Callable[[Any], str]] = {
     r.RetryDue: lambda x: f"attempt {x.attempt} is due",
     r.TaskFailed: lambda x: f"failed for good in attempt {x.attempt}{_cause(x.error)}",
     r.WaitOpened: lambda x: f"wait {x.token} opened" + (f" for {x.key!r}" if x.key else ""),
+    r.Notified: lambda x: _told(x),
     r.EventReceived: lambda x: f"event {x.event_id!r} for {x.key!r} came in" + (f" from {x.by}" if x.by else ""),
     r.ListenerFired: lambda x: f"the listener of wait {x.token} brought an event",
     r.ListenerCommitted: lambda x: "the source of the event was told",
     r.WaitExpired: lambda x: f"wait {x.token} passed its deadline",
+    r.NodesCalled: lambda x: f"node {x.node} called what lay ready for it",
+    r.CallAgain: lambda x: "it was started again",
+    r.CallStopped: lambda x: "it was stopped" + (f" by {x.by}" if x.by else ""),
+    r.CallsForgotten: lambda x: f"{_nodes(len(x.calls))} left to the history",
     r.RunSucceeded: lambda x: "the run succeeded",
     r.RunFailed: lambda x: f"the run failed at node {x.node}",
     r.RunCanceled: lambda x: "the run was canceled" + (f" by {x.by}" if x.by else ""),
@@ -62,6 +67,11 @@ def _succeeded(record: r.TaskSucceeded) -> str:
     if record.caught:
         return "a failure was caught and became the value"
     return f"attempt {record.attempt} succeeded" + ("" if record.value is not None else ", its value in memory only")
+
+
+def _told(record: r.Notified) -> str:
+    who = f"notification {record.target + 1} of wait {record.token}"
+    return f"{who} could not be sent: {record.trouble}" if record.trouble else f"{who} was sent"
 
 
 def _cause(error: Json) -> str:

@@ -58,6 +58,8 @@ class _Walk:
             self._class(value)
         elif callable(inner):
             self.any(inner)
+        elif isinstance(functions := getattr(value, "functions", None), tuple):
+            self.any(functions)  # a definition is what the functions in it are
         else:
             self.parts.append(f"{type(value).__module__}.{type(value).__qualname__}")
 

@@ -58,6 +58,7 @@ class Growing:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
+        self._laying = asyncio.Lock()
 
     def grow(self, index: int, dag: Any, started: float, ended: float, attempt: int) -> None:
         """Store a continuation and write that its node grew."""
@@ -75,6 +76,12 @@ class Growing:
             self._refuse(index, error, started, ended, attempt)
             return
         self._write(index, lines, started, ended, attempt)
+
+    async def lay(self, owner: int, root: Any) -> list[r.Record]:
+        """Return the records that lay a graph ready for its owner. Raises GraphError, CheckpointError."""
+        async with self._laying:  # code that is first seen in one graph must be written before another one uses it
+            found = await asyncio.to_thread(self._records, owner, root) if _heavy(root) else self._records(owner, root)
+        return found[0]
 
     async def _grow_in_thread(self, index: int, root: Any, started: float, ended: float, attempt: int) -> None:
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import commands as c
 from ..core import records as r
+from ..core.graph import NodeKind
 from ..core.state import RunState
 from ..core.status import WorkflowStatus
 from ..dag.code import CodeBook
@@ -20,11 +21,12 @@ from ..errors import (
     WorkflowCancellationError,
     WorkflowNotResumableError,
 )
-from ..storage import values
 from ..storage.base import RunJournal
 from .bodies import Bodies
 from .catching import Catching
+from .code import load_code
 from .committer import Committer
+from .drivers import Drivers
 from .failure import execution_error
 from .growing import Growing
 from .lanes import Lane
@@ -56,6 +58,7 @@ class Runner:
         self.logs = Logs(self)
         self.progress: dict[int, tuple[int, int]] = {}
         self.bodies = Bodies(self)
+        self.drivers = Drivers(self)
         self.waits = Waits(self)
         self.growing = Growing(self)
         self.catching = Catching(self)
@@ -96,6 +99,16 @@ class Runner:
             self.committer.write(record)
         except (TypeError, ValueError, RecursionError) as error:
             self.broken(error)
+
+    async def commit(self, *records: r.Record) -> None:
+        """Commit records as one unit and return when they are durable and taken."""
+        taken = asyncio.Event()
+        for record in records[:-1]:
+            self.write(record)
+        self.write(records[-1], then=taken.set)
+        if self.closed:
+            raise asyncio.CancelledError(f"run {self.workflow_id!r} is closed")
+        await taken.wait()
 
     def apply_volatile(self, record: r.Record) -> None:
         """Take a record that is not journaled, because everything after it makes it known."""
@@ -156,21 +169,7 @@ class Runner:
         key = self.state.nodes[index].spec.code
         task = self.book.live.get(key)
         if task is None:
-            task = self.book.live[key] = self._load_code(key)
-        return task
-
-    def _load_code(self, key: str) -> Task[Any, Any]:
-        code = self.state.codes[key]
-        where = f"Run {self.workflow_id!r} needs the code of {code.name!r}"
-        remedy = f"Run the cell that defines it, then nbflow.run(dag, workflow_id={self.workflow_id!r})."
-        if code.value is None:
-            raise WorkflowNotResumableError(self.workflow_id, f"{where}, which could not be stored. {remedy}")
-        try:
-            task: Task[Any, Any] = values.decode(code.value, self.blobs)
-        except Exception as error:
-            raise WorkflowNotResumableError(
-                self.workflow_id, f"{where}, which cannot be loaded: {error} {remedy}"
-            ) from error
+            task = self.book.live[key] = load_code(self, key)
         return task
 
     # ---- commands ----
@@ -178,7 +177,7 @@ class Runner:
     def _deeds(self) -> dict[type[c.Command], Callable[[Any], None]]:
         """Return what carries out each kind of command."""
         return {
-            c.StartTask: self.bodies.start,
+            c.StartTask: self._start_task,
             c.StartRetry: self._start_retry,
             c.StopTask: self._stop_task,
             c.OpenWait: lambda command: self.waits.open(command.node),
@@ -188,6 +187,8 @@ class Runner:
             c.DropValue: lambda command: self.memory.drop(command.node),
             c.WrapCaught: self.catching.wrap,
             c.CatchFailure: self.catching.catch,
+            c.CallEnded: self.drivers.call_ended,
+            c.EventKept: self.drivers.event_kept,
             c.Acknowledge: self._acknowledge,
             c.FinishRun: self._finish_run,
             c.FailRun: self._fail_run,
@@ -212,8 +213,14 @@ class Runner:
         else:
             self.host.clock.call_at(command.at, due)
 
+    def _start_task(self, command: c.StartTask) -> None:
+        driven = self.state.nodes[command.node].spec.kind is NodeKind.DRIVER
+        (self.drivers if driven else self.bodies).start(command)
+
     def _stop_task(self, command: c.StopTask) -> None:
-        if self.state.live or self.state.status is WorkflowStatus.CANCELED:
+        if self.state.nodes[command.node].spec.kind is NodeKind.DRIVER:
+            self.drivers.stop()
+        elif self.state.live or self.state.status is WorkflowStatus.CANCELED:
             self.bodies.stop(command.node)
         else:
             self.bodies.halt(command.node)
