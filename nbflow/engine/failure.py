@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from ..core.remade import Remade, message_of
 from ..core.state import RunState
 from ..errors import CheckpointError, SystemFailure, TaskTimeout, WorkflowError, WorkflowExecutionError
 from ..storage import values
@@ -35,23 +36,16 @@ def describe(error: BaseException, blobs: Blobs) -> dict[str, Any]:
     """Return the stored form of an exception. Never raises."""
     return {
         "type": type(error).__name__,
-        "message": _message(error)[:2000],
+        "message": message_of(error)[:2000],
         "traceback": user_traceback(error)[-20000:],
         "kind": kind_of(error),
         "value": _stored(error, blobs),
     }
 
 
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "<its message cannot be shown>"
-
-
 def _stored(error: BaseException, blobs: Blobs) -> dict[str, Any] | None:
     """Return the stored form of the exception itself, of a kind that can be loaded again; None when there is none."""
-    for form in (error, _Remade(type(error), error.args, vars(error))):
+    for form in (error, Remade(error)):
         try:
             stored = values.encode(form, blobs)
             if isinstance(values.decode(stored, blobs), type(error)):
@@ -59,23 +53,6 @@ def _stored(error: BaseException, blobs: Blobs) -> dict[str, Any] | None:
         except Exception:
             continue
     return None
-
-
-class _Remade:
-    """An exception that is loaded without its ``__init__``, whose arguments are often not its ``args``."""
-
-    def __init__(self, *parts: Any) -> None:
-        self.parts = parts
-
-    def __reduce__(self) -> Any:
-        return (_remake, self.parts)
-
-
-def _remake(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    vars(error).update(state)
-    return error
 
 
 def restore(error: dict[str, Any] | None, blobs: Blobs) -> BaseException:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from nbflow.core.remade import Remade, message_of
 from nbflow.errors import CheckpointError, TaskError
 from nbflow.executors.outcome import presentable, title
 
@@ -124,7 +125,7 @@ def decode_reply(reply: Reply) -> Any:
 def _encode_error(error: Exception) -> bytes:
     name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     text = "".join(traceback.format_exception(error))
-    return pickle.dumps((name, _message(error), text, _portable(error)))
+    return pickle.dumps((name, message_of(error), text, _portable(error)))
 
 
 def _decode_error(payload: Bytes) -> Exception:
@@ -143,7 +144,7 @@ def _decode_error(payload: Bytes) -> Exception:
 
 def _portable(error: Exception) -> bytes | None:
     """Pickle an error so that it can be loaded, too; return None when there is no way."""
-    for form in (lambda: error, lambda: _Remade(type(error), error.args, error.__dict__)):
+    for form in (lambda: error, lambda: Remade(error)):
         try:
             pickled = dumps(form())
             if isinstance(pickle.loads(pickled), type(error)):
@@ -151,30 +152,6 @@ def _portable(error: Exception) -> bytes | None:
         except Exception:
             continue
     return None
-
-
-class _Remade:
-    """An exception pickled without a call of its ``__init__``, whose arguments are often not its ``args``."""
-
-    def __init__(self, *parts: Any) -> None:
-        self.parts = parts
-
-    def __reduce__(self) -> Any:
-        return _remake, self.parts
-
-
-def _remake(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
-
-
-def _message(error: Exception) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "<its message cannot be shown>"
 
 
 def _picklable(value: Any) -> bool:

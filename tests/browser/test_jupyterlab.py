@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psutil
 import pytest
-from jupyter_pages import Notebook, notebooks, write_notebook
-from jupyter_servers import ROOT, Server, running
+from jupyter_pages import Notebook, write_notebook
+from jupyter_servers import ROOT, Server
 from jupyter_stories import RELEASE, VIEWS, play_release, play_reopening
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from nbflow.core.codec import decode
 from nbflow.core.records import EventReceived
@@ -23,18 +22,7 @@ from nbflow.storage.folder import FolderStorage
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Open = Callable[..., Notebook]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running("jupyterlab", tmp_path_factory.mktemp("lab")) as started:
-        yield started
-
-
-@pytest.fixture
-def open_notebook(browser: Browser, server: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    with notebooks(browser, server, lambda: request.session.testsfailed, tmp_path) as give:
-        yield give
+FRONT_END = "jupyterlab"
 
 
 def test_a_blocking_run_asks_outlives_kill_9_and_asks_again(open_notebook: Open, server: Server) -> None:

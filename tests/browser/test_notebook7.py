@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from jupyter_pages import Notebook, notebooks, write_notebook
-from jupyter_servers import Server, running
+from jupyter_pages import Notebook, write_notebook
+from jupyter_servers import Server
 from jupyter_stories import RELEASE, VIEWS, play_release, play_reopening
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Open = Callable[..., Notebook]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running("notebook", tmp_path_factory.mktemp("notebook")) as started:
-        yield started
-
-
-@pytest.fixture
-def open_notebook(browser: Browser, server: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    with notebooks(browser, server, lambda: request.session.testsfailed, tmp_path) as give:
-        yield give
+FRONT_END = "notebook"
 
 
 def test_a_blocking_run_asks_outlives_kill_9_and_asks_again(open_notebook: Open, server: Server) -> None:

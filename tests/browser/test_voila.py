@@ -5,29 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from jupyter_pages import Notebook, notebooks, write_notebook
-from jupyter_servers import ROOT, Server, running
-from playwright.sync_api import Browser, expect
+from jupyter_pages import Notebook, write_notebook
+from jupyter_servers import ROOT, Server
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Open = Callable[..., Notebook]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running("voila", tmp_path_factory.mktemp("voila")) as started:
-        yield started
-
-
-@pytest.fixture
-def open_notebook(browser: Browser, server: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    with notebooks(browser, server, lambda: request.session.testsfailed, tmp_path) as give:
-        yield give
+FRONT_END = "voila"
 
 
 BACKGROUND = """

@@ -1,6 +1,6 @@
 // The list of runs: as many rows as fit exist, however many runs there are. What needs a person stands on top, then
 // what is under way; the rest goes by its creation, so that nothing jumps about while it is looked at.
-import { count, duration, el, setText } from "../../live/js/dom.js";
+import { count, duration, el, setText, sortHead } from "../../live/js/dom.js";
 import { BAR_ORDER, icon, pill, runLook } from "../../live/js/states.js";
 import { ago, fullTime } from "./ago.js";
 
@@ -42,11 +42,7 @@ export class RunTable {
   drawHead() {
     const cells = FIELDS.map(([key, title, kind]) => {
       if (!key) return el("span", { role: "columnheader", class: "racts" }, el("span", { class: "sr" }, "What can be done"));
-      const [by, way] = this.sort || [];
-      const sorted = by === key ? (way > 0 ? "ascending" : "descending") : null;
-      const mark = sorted ? (way > 0 ? " ▴" : " ▾") : "";
-      const button = el("button", { type: "button", title: `Sort by ${title.toLowerCase()}`, click: () => this.sortBy(key) }, title + mark);
-      return el("span", { role: "columnheader", class: kind, "aria-sort": sorted }, button);
+      return sortHead(key, title, kind, this.sort, (by) => this.sortBy(by));
     });
     this.head.replaceChildren(...cells);
   }

@@ -72,3 +72,12 @@ export function walkable(row, pick) {
     pick?.(next);
   });
 }
+
+/** The head of a column that sorts; `sort` is [key, 1 or -1] or nothing, and says what an arrow and a reader show. */
+export function sortHead(key, title, kind, sort, sortBy) {
+  const way = sort && sort[0] === key ? sort[1] : 0;
+  const label = title + (way ? (way > 0 ? " ▴" : " ▾") : "");
+  const button = el("button", { type: "button", title: `Sort by ${title.toLowerCase()}`, click: () => sortBy(key) }, label);
+  const sorted = way ? (way > 0 ? "ascending" : "descending") : null;
+  return el("span", { role: "columnheader", class: kind, "aria-sort": sorted }, button);
+}

@@ -1,6 +1,6 @@
 // The table: as many rows as fit exist, whatever the size of the run. In the order of the run when all of it fits,
 // else what needs attention first.
-import { count, duration, el, setText } from "./dom.js";
+import { count, duration, el, setText, sortHead } from "./dom.js";
 import { BAR_ORDER, CODES, icon, MOVING, URGENT_FIRST, word } from "./states.js";
 
 const HIGH = 30; // px of a row
@@ -32,14 +32,7 @@ export class Table {
   }
 
   drawHead() {
-    const cells = COLUMNS.map(([key, title, kind]) => {
-      const [by, way] = this.sort || [];
-      const sorted = by === key ? (way > 0 ? "ascending" : "descending") : null;
-      const mark = sorted ? (way > 0 ? " ▴" : " ▾") : "";
-      const button = el("button", { type: "button", title: `Sort by ${title.toLowerCase()}`, click: () => this.sortBy(key) }, title + mark);
-      return el("span", { role: "columnheader", class: kind, "aria-sort": sorted }, button);
-    });
-    this.head.replaceChildren(...cells);
+    this.head.replaceChildren(...COLUMNS.map(([key, title, kind]) => sortHead(key, title, kind, this.sort, (by) => this.sortBy(by))));
   }
 
   /** Ascending, descending, and back to the usual order. */
