@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 import os
 import time
 import uuid
@@ -15,19 +16,24 @@ from ..engine import events
 from ..engine.context import task_context
 from ..engine.logs import stored_log
 from ..views.detail import detail_of
-from ..views.feed import Feed
 from ..views.html import to_bundle
-from ..views.picture import Picture
+from ..views.scene_feed import SceneFeed, feed_of
 from . import comms
 from .frontend import FrontEnd, front_end
 from .still import StillCopy
-from .watch import Watch, history
+from .watch import Watch, history, merged
 
 if TYPE_CHECKING:
     from ..engine.runner import Runner
     from ..handle import Run
     from .live import LiveView
 
+
+ACTS = {
+    "retry": "retry_event", "discard": "discard_event", "edit": "edit_event",
+    "start": "start_task", "stop": "stop_task", "restart": "restart_task",
+}  # fmt: skip
+"""The acts of panels, and the methods of the run that carry them out."""
 
 MOUNTS = 1.5
 """Seconds in which a page that shows widgets has shown one."""
@@ -149,6 +155,9 @@ def live_view(run: Run, copied: bool = False) -> LiveView:
     def detail(place: int) -> concurrent.futures.Future[Any]:
         return engine.start(_detail, run, place)
 
+    def act(panel: str, row: str, name: str, text: str | None) -> concurrent.futures.Future[Any]:
+        return engine.start(_act, run, name, row, text)
+
     def resume() -> None:
         engine.start(_resume, run, view)
 
@@ -156,6 +165,7 @@ def live_view(run: Run, copied: bool = False) -> LiveView:
         on_answer=answer,
         on_cancel=lambda: engine.start(_cancel, run),
         on_resume=resume,
+        on_act=act,
         detail=detail,
         static=lambda: {"text/plain": run.workflow_id} if copied else bundle(run),
     )
@@ -175,7 +185,7 @@ async def _attach(runner: Runner, view: LiveView) -> None:
 
 def _still(run: Run, view: LiveView) -> None:
     """Fill a view of a run that is not live here from its journal."""
-    feed = Feed(run.state)
+    feed = feed_of(run.state)
     feed.delta(run._host.clock.time(), everything=True)
     view.apply(feed.full())
 
@@ -193,6 +203,20 @@ async def _answer(run: Run, token: str, option: str, values: dict[str, Any], com
     return events.Receipt("closed", "this question is not open any more")
 
 
+async def _act(run: Run, name: str, row: str, text: str | None) -> str:
+    """Do what a person asks for with a row of a panel; return what to tell them. Raises what the run's method does."""
+    method = getattr(run, ACTS[name])
+    told = await asyncio.to_thread(method, row) if text is None else await asyncio.to_thread(method, row, _json(text))
+    return getattr(told, "reason", "") or ""
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"This is no JSON: {error}. Text stands in double quotes; use true, false and null.") from None
+
+
 async def _detail(run: Run, place: int) -> dict[str, Any]:
     runner = run._host.runners.get(run.workflow_id)
     if runner is not None:
@@ -201,13 +225,17 @@ async def _detail(run: Run, place: int) -> dict[str, Any]:
 
 
 def _still_detail(run: Run, place: int) -> dict[str, Any]:
-    state = run.state
-    drawn = Picture.of(state).nodes
+    state, storage = run.state, run._host.storage
+    feed = feed_of(state)
+    feed.delta(run._host.clock.time(), everything=True)
+    drawn = feed.picture.nodes
     if not 0 <= place < len(drawn):
         return {}
-    return detail_of(state, drawn[place]) | history(
-        run._host.storage, state, drawn[place], lambda node_id: stored_log(run._host.storage, run.workflow_id, node_id)
-    )
+    beside = feed.detail(place) if isinstance(feed, SceneFeed) else {}
+    if not drawn[place].members:
+        return beside
+    found = history(storage, state, drawn[place], lambda node_id: stored_log(storage, run.workflow_id, node_id))
+    return merged(detail_of(state, drawn[place]) | found, beside)
 
 
 async def _cancel(run: Run) -> None:

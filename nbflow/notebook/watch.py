@@ -15,8 +15,9 @@ from ..engine.runner import Runner
 from ..storage.base import Storage
 from ..views import words
 from ..views.detail import attempts_of, detail_of
-from ..views.feed import Delta, Feed
+from ..views.feed import Delta
 from ..views.picture import Drawn
+from ..views.scene_feed import SceneFeed, feed_of
 
 
 class View(Protocol):
@@ -35,7 +36,7 @@ class Watch:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.feed = Feed(runner.state)
+        self.feed = feed_of(runner.state)
         self.feed.delta(runner.now(), everything=True)
         self.views: weakref.WeakSet[View] = weakref.WeakSet()
         self._timer: asyncio.TimerHandle | None = None
@@ -88,11 +89,20 @@ class Watch:
         drawn = self.feed.picture.nodes
         if not 0 <= place < len(drawn):
             return {}
-        found = detail_of(self.runner.state, drawn[place])
-        return found | await asyncio.to_thread(self._history, drawn[place])
+        beside = self.feed.detail(place) if isinstance(self.feed, SceneFeed) else {}
+        if not drawn[place].members:
+            return beside
+        found = detail_of(self.runner.state, drawn[place]) | await asyncio.to_thread(self._history, drawn[place])
+        return merged(found, beside)
 
     def _history(self, drawn: Drawn) -> Json:
         return history(self.runner.host.storage, self.runner.state, drawn, self.runner.logs.text)
+
+
+def merged(found: Json, beside: Json) -> Json:
+    """Return the details of a node with what its scene says of it."""
+    facts = {**found.get("facts", {}), **beside.get("facts", {})}
+    return {**found, **beside, "facts": facts, "story": beside.get("story") or found.get("story", [])}
 
 
 def history(storage: Storage, state: RunState, drawn: Drawn, log: Callable[[str], str]) -> Json:

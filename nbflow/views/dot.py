@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from . import words
 from .layout import DOWN
 from .palette import LOOKS
-from .picture import PERSON
+from .picture import PERSON, Mark
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ def to_dot(snapshot: Snapshot, direction: str = DOWN) -> graphviz.Digraph:
             fontcolor="#1b2430",
             **_shape(node.kind, node.stacked, row.code),
         )
-    for parent, child in snapshot.edges:
-        graph.edge(f"n{parent}", f"n{child}")
+    marks = snapshot.picture.marks or [Mark()] * len(snapshot.edges)
+    for (parent, child), mark in zip(snapshot.edges, marks, strict=True):
+        said = {"label": graphviz.escape(words.name(mark.label)), "fontsize": "9"} if mark.label else {}
+        graph.edge(f"n{parent}", f"n{child}", **said, **({"style": "dashed"} if mark.dashed else {}))
     return graph
 
 

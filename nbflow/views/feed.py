@@ -37,6 +37,7 @@ class Delta:
     asks: list[Json] | None = None
     topo: Json | None = None
     picture: Picture | None = None
+    panels: list[Json] | None = None
 
 
 class Feed:

@@ -15,6 +15,7 @@ from . import words
 from .palette import LOOKS
 from .questions import DONE, OPEN, Question, label_of
 from .rows import NodeRow, Row
+from .scene import Panel
 from .snapshot import Snapshot, TaskRow
 from .svg import to_svg
 from .table import took_of, urgency
@@ -44,6 +45,7 @@ def to_html(snapshot: Snapshot, clock: bool = True, topo: Json | None = None) ->
             _questions(snapshot, clock),
             _picture(snapshot, clock, topo),
             _table(snapshot, clock),
+            *map(_panel, snapshot.panels),
             _error(snapshot) if clock else "",
         ]
     )
@@ -104,9 +106,26 @@ def _table(snapshot: Snapshot, clock: bool) -> str:
     heads = [("Task", LEFT), ("State", LEFT), *([("Took", RIGHT)] if clock else []), ("Tries", RIGHT), ("Note", LEFT)]
     head = "".join([f"<th{side}>{name}</th>" for name, side in heads])
     body = "".join(rows[:ROWS]) + (more if len(rows) > ROWS else "")
-    total = len(snapshot.tasks)
+    scene = bool(snapshot.picture.marks)
+    total, unit = (len(snapshot.nodes), "step") if scene else (len(snapshot.tasks), "task")
     return (
-        f"<details><summary>{words.number(total)} {'task' if total == 1 else 'tasks'}</summary>"
+        f"<details><summary>{words.number(total)} {unit}{'' if total == 1 else 's'}</summary>"
+        f'<table cellpadding="4"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>'
+    )
+
+
+def _panel(panel: Panel) -> str:
+    """Return a table of events, or what else stands below the graph of a machine or a flow."""
+    if not panel.rows:
+        return f"<p>{_safe(panel.empty)}</p>" if panel.empty else ""
+    head = "".join([f"<th{LEFT}>{_safe(column)}</th>" for column in panel.columns])
+    rows = ["".join([f"<td{LEFT}>{_safe(cell)}</td>" for cell in row.cells]) for row in panel.rows[:ROWS]]
+    if len(panel.rows) > ROWS:
+        rows.append(f"<td{LEFT}>{words.ELLIPSIS} and {words.number(len(panel.rows) - ROWS)} more</td>")
+    body = "".join([f"<tr>{row}</tr>" for row in rows])
+    title = f"{_safe(panel.title)}: {words.number(len(panel.rows))}"
+    return (
+        f"<details><summary>{title}</summary>"
         f'<table cellpadding="4"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>'
     )
 
@@ -118,7 +137,8 @@ def _rows(snapshot: Snapshot, clock: bool) -> Iterator[str]:
     for node, row in sorted(drawn, key=lambda pair: urgency(pair[1])):
         label = _safe(node.label)
         if not node.stacked:
-            yield _row(label, row, _note(tasks[node.members[0]]), snapshot.at, clock)
+            note = _note(tasks[node.members[0]]) if node.members else row.note
+            yield _row(label, row, note, snapshot.at, clock)
             continue
         yield _row(f"{label} × {len(node.members)}", row, words.counted(row.counts or {}), snapshot.at, clock)
         failed = [tasks[i] for i in node.members if tasks[i].row.code == "f"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -32,11 +32,12 @@ Point = tuple[float, float]
 class Graph:
     """What is laid out: ``sizes`` are widths and heights of the nodes in pixels, ``edges`` pairs of places.
 
-    There may be no cycle.
+    There may be no cycle. ``room`` is what labels need between two layers in each direction, beside the usual space.
     """
 
     sizes: Sequence[tuple[float, float]]
     edges: Sequence[tuple[int, int]]
+    room: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Order:
         left = min((place - width / 2 for place, width in zip(places, widths, strict=True)), default=0.0) - MARGIN
         places = [round(place - left, 1) for place in places]
         breadth = max((place + width / 2 for place, width in zip(places, widths, strict=True)), default=0.0) + MARGIN
-        bands, depth = _bands(layers, sizes, BETWEEN_LAYERS[direction], places)
+        bands, depth = _bands(layers, sizes, BETWEEN_LAYERS[direction] + graph.room.get(direction, 0.0), places)
 
         def turned(along: float, down: float) -> Point:
             return (down, along) if across else (along, down)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..core.graph import FORGOTTEN, NodeKind
 from ..core.state import RunState
@@ -42,12 +43,24 @@ class Drawn:
         return len(self.members) > 1
 
 
+class Mark(NamedTuple):
+    """What an edge of a scene says for itself: on what it is taken, whether it is a rule, and whether it was taken."""
+
+    label: str = ""
+    dashed: bool = False
+    taken: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The nodes that are drawn, by first member, and the edges between them by place; there is no cycle."""
+    """The nodes that are drawn, by first member, and the edges between them by place.
+
+    In a graph of tasks there is no cycle. In a scene there may be, and ``marks`` has one mark for each edge.
+    """
 
     nodes: tuple[Drawn, ...] = ()
     edges: tuple[tuple[int, int], ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     @classmethod
     def of(cls, state: RunState) -> Picture:

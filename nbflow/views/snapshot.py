@@ -12,6 +12,7 @@ from .header import Header
 from .picture import Picture, function_of, visible
 from .questions import OPEN, Question, in_order, question_of
 from .rows import NodeRow, Row, blamed, counted, preview, row_of, single_row, stack_row
+from .scene import Panel, Scene, scene_of
 
 
 class TaskRow(NamedTuple):
@@ -40,10 +41,14 @@ class Snapshot:
     tasks: tuple[TaskRow, ...]
     questions: tuple[Question, ...]
     counts: dict[str, int]
+    panels: tuple[Panel, ...] = ()
 
     @classmethod
     def of(cls, state: RunState, now: float) -> Snapshot:
         """Take the snapshot of a run. Call it where the state is changed: it reads everything."""
+        scene = scene_of(state)
+        if scene is not None:
+            return cls._of_scene(state, now, scene)
         picture, blame = Picture.of(state), blamed(state)
         rows = {i: row_of(state, i, blame) for i in visible(state)}
         questions = in_order([asked for i in rows if (asked := question_of(state, i)) is not None])
@@ -58,6 +63,20 @@ class Snapshot:
             tuple(_task_row(state, i, row) for i, row in rows.items()),
             questions,
             counted(rows.values()),
+        )
+
+    @classmethod
+    def _of_scene(cls, state: RunState, now: float, scene: Scene) -> Snapshot:
+        blame = blamed(state)
+        return cls(
+            Header.of(state, any(question.state == OPEN for question in scene.questions)),
+            now,
+            scene.picture,
+            tuple(station.row for station in scene.stations),
+            tuple(_task_row(state, i, row_of(state, i, blame)) for i in visible(state)),
+            scene.questions,
+            scene.counts,
+            scene.panels,
         )
 
     @property
@@ -77,13 +96,16 @@ class Snapshot:
         return f"{words.name(self.run.name) or 'Workflow'}: {self.run.look[2].lower()}" + (counts and f"; {counts}")
 
     def to_message(self) -> Json:
-        """Return all that a front end needs but the places of the nodes: st, rows, run and asks."""
-        return {
+        """Return all that a front end needs but the places of the nodes: st, rows, run, asks, and panels if any."""
+        whole: Json = {
             "st": self.codes,
             "rows": {str(i): message for i, row in enumerate(self.nodes) if (message := row.to_message()) != NOTHING},
             "run": self.run.to_message(),
             "asks": [question.to_message() for question in self.questions],
         }
+        if self.panels:
+            whole["panels"] = [panel.to_message() for panel in self.panels]
+        return whole
 
 
 NOTHING: list[Any] = NodeRow().to_message()

@@ -38,6 +38,7 @@ def to_svg(snapshot: Snapshot, clock: bool = True, direction: str = "auto", topo
             _icons(snapshot.codes),
             f'<rect width="{width}" height="{height}" rx="8" fill="{WHITE}"/>',
             *_edges(placed, snapshot.codes),
+            *_links(placed),
             *(_node(node, row, _below(row, snapshot.at, clock)) for node, row in nodes),
             "</svg>",
         ]
@@ -59,7 +60,9 @@ def _icons(codes: str) -> str:
 def _edges(topo: Json, codes: str) -> list[str]:
     """Return the paths of the edges by colour, the calm ones at the back."""
     groups: dict[tuple[str, str], list[str]] = {DEAD: [], CALM: [], FLOWN: [], MOVING: []}
-    for parent, child, points in topo["edges"]:
+    for parent, child, points, *mark in topo["edges"]:
+        if mark:
+            continue
         line = _path(topo["nodes"][parent], topo["nodes"][child], points, topo["rankdir"] == RIGHT)
         groups[_tone(codes[parent], codes[child])].append(line)
     drawn = []
@@ -69,6 +72,47 @@ def _edges(topo: Json, codes: str) -> list[str]:
             lines = "".join([f'<path d="{path}"/>' for path in paths])
             drawn.append(f'<g fill="none" stroke="{colour}" stroke-width="1.5"{dashed}>{lines}</g>')
     return drawn
+
+
+def _links(topo: Json) -> list[str]:
+    """Return the links of a scene: with heads, since they may lead back, and with what they are taken on."""
+    lines, labels = [], []
+    for source, target, points, *mark in topo["edges"]:
+        if not mark:
+            continue
+        label, dashed, taken, back = mark[0]
+        tone = FLOWN[0] if taken else CALM[0]
+        if back:
+            (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+            path = f"M{x0:g},{y0:g}C{x1:g},{y1:g} {x2:g},{y2:g} {x3:g},{y3:g}"
+        else:
+            path = _path(topo["nodes"][source], topo["nodes"][target], points, topo["rankdir"] == RIGHT)
+        dashes = ' stroke-dasharray="5 4"' if dashed else ""
+        head = f' marker-end="url(#nbflow-{"on" if taken else "off"})"'
+        lines.append(f'<path d="{path}" fill="none" stroke="{tone}" stroke-width="1.5"{dashes}{head}/>')
+        if label:
+            x, y = _middle(points, back)
+            labels.append(
+                f'<text x="{x:g}" y="{y + 3.5:g}" text-anchor="middle" font-size="{topology.EDGE_LABEL:g}" '
+                f'stroke="{WHITE}" stroke-width="4" paint-order="stroke">{escape(words.name(label))}</text>'
+            )
+    if not lines:
+        return []
+    heads = "".join(
+        f'<marker id="nbflow-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        f'orient="auto"><path d="M0,0.5L8,4L0,7.5Z" fill="{tone}"/></marker>'
+        for name, tone in (("on", FLOWN[0]), ("off", CALM[0]))
+    )
+    return [f"<defs>{heads}</defs>", *lines, *labels]
+
+
+def _middle(points: list[tuple[float, float]], back: bool) -> tuple[float, float]:
+    """Return where the label of a link stands."""
+    if back:
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+        return (x0 + 3 * x1 + 3 * x2 + x3) / 8, (y0 + 3 * y1 + 3 * y2 + y3) / 8
+    (x0, y0), (x1, y1) = points[len(points) // 2 - 1], points[len(points) // 2]
+    return (x0 + x1) / 2, (y0 + y1) / 2
 
 
 def _tone(parent: str, child: str) -> tuple[str, str]:

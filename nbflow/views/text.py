@@ -22,7 +22,8 @@ def to_text(snapshot: Snapshot, lines: int = LINES) -> str:
     nodes = [_line(label, row, width) for label, row in shown]
     if len(drawn) > len(shown):
         nodes.append(f"{words.ELLIPSIS} and {len(drawn) - len(shown)} more")
-    return "\n".join([snapshot.summary, *said, *nodes])
+    panels = [f"{words.name(panel.title)}: {len(panel.rows)}" for panel in snapshot.panels if panel.rows]
+    return "\n".join([snapshot.summary, *said, *nodes, *panels])
 
 
 def _line(label: str, row: NodeRow, width: int) -> str:

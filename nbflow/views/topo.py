@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..core.graph import Json
 from . import words
 from .layout import DOWN, RIGHT, Graph, Layout, Order
@@ -12,6 +14,12 @@ TABLE_FIRST = 300
 
 LABEL = 12.5
 """The font size of labels, in pixels."""
+
+EDGE_LABEL = 10.5
+"""The font size of what stands at an edge of a scene."""
+
+BESIDE = 11.0
+"""The distance in pixels of a link that leads back from the one that it goes along."""
 
 LABEL_ROOM = 196
 """The widest label, in pixels; longer ones are cut."""
@@ -52,22 +60,88 @@ def place(picture: Picture, direction: str = "auto") -> Json:
     """Return the nodes with places and the edges as lines of points, in pixels. Pure: run it in any thread.
 
     ``direction`` is ``TB`` (down), ``LR`` (to the right) or ``auto``: the one that is larger in a notebook.
+    An edge of a scene has a fourth part: its label, whether it is dashed, was taken, and leads back; the points of one
+    that leads back are the control points of a curve.
     """
     topo = bare(picture)
     nodes = topo["nodes"]
-    graph = Graph([(node["w"], node["h"]) for node in nodes], picture.edges)
+    back = backward(len(nodes), picture.edges) if picture.marks else frozenset[int]()
+    said = max((words.text_width(mark.label, EDGE_LABEL) for mark in picture.marks if mark.label), default=0.0)
+    graph = Graph(
+        [(node["w"], node["h"]) for node in nodes],
+        [edge for i, edge in enumerate(picture.edges) if i not in back],
+        {RIGHT: min(110.0, said + 6), DOWN: 18.0} if said else {},
+    )
     order = Order.of(graph)
     layout = _best(graph, order) if direction == "auto" else order.place(graph, direction)
     for node, (x, y) in zip(nodes, layout.centers, strict=True):
         node["x"], node["y"] = x, y
-    edges = [[a, b, points] for (a, b), points in zip(picture.edges, layout.lines, strict=True)]
-    return topo | {
-        "edges": edges,
+    placed = topo | {
         "width": layout.width,
         "height": layout.height,
         "rankdir": layout.direction,
         "placed": True,
     }
+    lines = iter(layout.lines)
+    placed["edges"] = [
+        [a, b, [] if i in back else next(lines), *([[*picture.marks[i], i in back]] if picture.marks else [])]
+        for i, (a, b) in enumerate(picture.edges)
+    ]
+    _arch(placed, sorted(back))
+    return placed
+
+
+def backward(count: int, edges: Sequence[tuple[int, int]]) -> frozenset[int]:
+    """Return the edges, by place, without which there is no cycle: those that lead back on the way from the first."""
+    leads: list[list[int]] = [[] for _ in range(count)]
+    for i, (source, _) in enumerate(edges):
+        leads[source].append(i)
+    back, seen, on_the_way = set[int](), set[int](), set[int]()
+    for root in range(count):
+        work: list[tuple[int, int]] = [(root, 0)] if root not in seen else []
+        while work:
+            node, at = work.pop()
+            seen.add(node)
+            on_the_way.add(node)
+            if at == len(leads[node]):
+                on_the_way.discard(node)
+                continue
+            work.append((node, at + 1))
+            target = edges[leads[node][at]][1]
+            if target in on_the_way:
+                back.add(leads[node][at])
+            elif target not in seen:
+                work.append((target, 0))
+    return frozenset(back)
+
+
+def _arch(topo: Json, back: Sequence[int]) -> None:
+    """Give the edges that lead back four points each, which are the control points of one curve.
+
+    To the layer before it goes beside the edge that came from there; further, and to itself, around all that is there.
+    """
+    nodes, across = topo["nodes"], topo["rankdir"] == RIGHT
+    side, along = ("y", "x") if across else ("x", "y")
+    breadth, depth, room = ("h", "w", "height") if across else ("w", "h", "width")
+    lane = 0
+    for i in back:
+        a, b = nodes[topo["edges"][i][0]], nodes[topo["edges"][i][1]]
+        if a is not b and not any(b[along] + 1 < node[along] < a[along] - 1 for node in nodes):
+            begin, end = a[along] - a[depth] / 2, b[along] + b[depth] / 2
+            at, to, middle = a[side] + BESIDE, b[side] + BESIDE, (begin + end) / 2
+            points = [(at, begin), (at, middle), (to, middle), (to, end)]
+        else:
+            low, high = sorted((a[along], b[along]))
+            border = max(n[side] + n[breadth] / 2 for n in nodes if low - 1 <= n[along] <= high + 1)
+            out, apart = border + 44 + 18 * lane, 8 if a is b else 0
+            lane += 1
+            points = [
+                (a[side] + a[breadth] / 2, a[along] + apart), (out, a[along] + apart),
+                (out, b[along] - apart), (b[side] + b[breadth] / 2, b[along] - apart),
+            ]  # fmt: skip
+            label = 14 if across else words.text_width(topo["edges"][i][3][0], EDGE_LABEL) / 2 + 8
+            topo[room] = max(topo[room], round(out - 8 + label, 1))
+        topo["edges"][i][2] = [(y, x) if across else (x, y) for x, y in points]
 
 
 def _best(graph: Graph, order: Order) -> Layout:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from ...core.status import WorkflowStatus
 from ...engine.inspect import read
-from ...views.feed import Delta, Feed
+from ...views.feed import Delta
 from ...views.picture import Picture
 from ...views.runs import RunRow
+from ...views.scene_feed import feed_of
 from .. import comms
 from ..live import LiveView
 from ..watch import Watch
@@ -53,7 +54,7 @@ class Opened:
 
     def _still(self, host: Host, row: RunRow) -> Delta:
         """Return the run as its journal has it; a run without an owner does not run, whatever was recorded last."""
-        feed = Feed(read(host.storage, self.workflow_id))
+        feed = feed_of(read(host.storage, self.workflow_id))
         feed.delta(host.clock.time(), everything=True)
         full = feed.full()
         run = full.run

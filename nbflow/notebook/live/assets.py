@@ -16,7 +16,7 @@ from ...views.header import STATES, WAITING
 from ...views.palette import BAR_ORDER, LOOKS, WORST_FIRST, Colours
 
 HERE = Path(__file__).parent
-SHEETS = ("base", "header", "questions", "graph", "table", "details")
+SHEETS = ("base", "header", "questions", "graph", "table", "details", "panels")
 
 _IMPORT = re.compile(r'^import\s[^;]*?"\./(\w+)\.js";.*\n', re.MULTILINE)
 _RE_EXPORT = re.compile(r"^export \{[^}]*\};\n", re.MULTILINE)

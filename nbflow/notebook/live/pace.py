@@ -30,16 +30,18 @@ class Changes:
     rows: dict[str, list[Any]] = field(default_factory=dict)
     run: Json | None = None
     asks: list[Json] | None = None
+    panels: list[Json] | None = None
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Changes:
-        """Return the changes of a message that has any of topo, st, rows, run and asks."""
+        """Return the changes of a message that has any of topo, st, rows, run, asks and panels."""
         return cls(
             message.get("topo"),
             message.get("st"),
             dict(message.get("rows") or {}),
             message.get("run"),
             message.get("asks"),
+            message.get("panels"),
         )
 
     def add(self, newer: Changes) -> None:
@@ -51,6 +53,7 @@ class Changes:
         self.st = self.st if newer.st is None else newer.st
         self.run = self.run if newer.run is None else newer.run
         self.asks = self.asks if newer.asks is None else newer.asks
+        self.panels = self.panels if newer.panels is None else newer.panels
 
     @property
     def last(self) -> bool:

@@ -21,6 +21,9 @@ from .pace import CallLater, Changes, Pace
 
 Json = dict[str, Any]
 
+OnAct = Callable[[str, str, str, str | None], Any]
+"""Carries out what a person does to a row of a panel: the panel, the row, the act, and what they wrote."""
+
 FEW = 60
 """Up to so many nodes every push carries all rows, so that a saved notebook is complete at any moment."""
 WHOLE_EVERY = 5.0
@@ -34,7 +37,8 @@ class LiveView(anywidget.AnyWidget):
 
     ``apply`` takes a ``Delta`` of a ``Feed``, or a mapping with any of its parts. The callables are called in whatever
     thread a message comes in, so they must only hop: ``on_answer(question_id, option, values, comment)`` and
-    ``detail(node)`` return their result or a future of it. A result of ``on_answer`` has ``status`` and ``reason``.
+    ``detail(node)`` return their result or a future of it, and so does ``on_act(panel, row, act, text)``, whose result
+    is said to the person. A result of ``on_answer`` has ``status`` and ``reason``.
     ``static`` gives what stands in the notebook's file for those who have no widgets.
     """
 
@@ -45,6 +49,7 @@ class LiveView(anywidget.AnyWidget):
     rows = traitlets.Dict().tag(sync=True)
     run = traitlets.Dict().tag(sync=True)
     asks: traitlets.List[Json] = traitlets.List().tag(sync=True)
+    panels: traitlets.List[Json] = traitlets.List().tag(sync=True)
 
     def __init__(
         self,
@@ -53,13 +58,14 @@ class LiveView(anywidget.AnyWidget):
         on_answer: OnAnswer | None = None,
         on_cancel: Callable[[], Any] | None = None,
         on_resume: Callable[[], Any] | None = None,
+        on_act: OnAct | None = None,
         detail: Callable[[int], Any] | None = None,
         static: Callable[[], Mapping[str, str]] | None = None,
         call_later: CallLater | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_cancel, self._on_resume, self._desk = on_cancel, on_resume, Desk(on_answer)
-        self._detail, self._static, self._clock = detail, static, clock
+        self._detail, self._static, self._clock, self._on_act = detail, static, clock, on_act
         self._context = contextvars.copy_context()
         self._lock = threading.Lock()
         self._placing = threading.Lock()
@@ -82,7 +88,7 @@ class LiveView(anywidget.AnyWidget):
     def apply(self, message: Delta | Mapping[str, Any]) -> None:
         """Take over what changed. Cheap, from any thread; shown at once or with the next push."""
         if isinstance(message, Delta):
-            changes = Changes(message.topo, message.st, dict(message.rows), message.run, message.asks)
+            changes = Changes(message.topo, message.st, dict(message.rows), message.run, message.asks, message.panels)
         else:
             changes = Changes.of(message)
         if changes.asks is not None:
@@ -138,6 +144,8 @@ class LiveView(anywidget.AnyWidget):
                 self.run = changes.run
             if changes.asks is not None:
                 self.asks = changes.asks
+            if changes.panels is not None:
+                self.panels = changes.panels
 
     # ---- places ----
 
@@ -185,6 +193,8 @@ class LiveView(anywidget.AnyWidget):
             self._receive_detail(message["i"])
         elif kind == "answer":
             self._receive_answer(message)
+        elif kind == "act":
+            self._receive_act(message)
         elif kind in ("dir", "draw"):
             self._direction = {"TB": "TB", "LR": "LR"}.get(str(message.get("dir")), "auto")
             self._lay_out()
@@ -210,6 +220,17 @@ class LiveView(anywidget.AnyWidget):
         ask = next((ask for ask in self._latest if ask["id"] == question), None)
         values = given if isinstance(given, dict) else {}
         self._desk.hand_in(ask, option, values, comment, lambda said: self._post(receipt | said))
+
+    def _receive_act(self, message: Json) -> None:
+        panel, row, name = (str(message.get(part) or "") for part in ("panel", "row", "act"))
+        text, act = message.get("text"), self._on_act
+        if act is not None:
+            said = {"t": "acted", "id": message.get("id")}
+            settle(
+                lambda: act(panel, row, name, str(text) if text is not None else None),
+                lambda reply: self._post(said | {"text": str(reply or "")}),
+                lambda wrong: self._post(said | {"text": str(wrong), "wrong": True}),
+            )
 
     def _post(self, message: Json) -> None:
         if self.comm is not None:

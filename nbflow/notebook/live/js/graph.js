@@ -3,7 +3,7 @@
 import { calm, count, el, setText, sv } from "./dom.js";
 import { idOf, makeCard, paintBar, shapeOf } from "./card.js";
 import { CODES, iconMarkup, MOVING, word } from "./states.js";
-import { edgePath, neighbour } from "./shape.js";
+import { archPath, edgePath, middleOf, neighbour } from "./shape.js";
 import { hint, toolbar } from "./toolbar.js";
 import { Viewport } from "./viewport.js";
 
@@ -18,9 +18,11 @@ export class Graph {
     this.svg = sv("svg", { class: "g", role: "group", "aria-label": "Task graph" });
     this.defs = sv("defs");
     this.defs.innerHTML = CODES.map((code) => `<g id="${hooks.uid}-${code}">${iconMarkup(code)}</g>`).join(""); // constants only
+    this.defs.append(...["off", "on", "hl"].map((name) => arrow(`${hooks.uid}-${name}`, name)));
     this.edgeLayer = sv("g", { "aria-hidden": "true" });
+    this.labelLayer = sv("g", { "aria-hidden": "true" });
     this.nodeLayer = sv("g");
-    this.svg.append(this.defs, this.edgeLayer, this.nodeLayer);
+    this.svg.append(this.defs, this.edgeLayer, this.labelLayer, this.nodeLayer);
     this.view = new Viewport(this.svg, () => this.moved());
     this.node = el("div", { class: "stage" }, this.svg, hint(), toolbar((name) => this.press(name)), this.offer());
     this.svg.addEventListener("dblclick", (event) => event.target === this.svg && this.view.fit(true));
@@ -76,10 +78,11 @@ export class Graph {
     this.cursor = (cursor && this.index.get(idOf(cursor))) ?? 0;
     this.selected = this.lit = null; // the view says what is chosen now
     this.links = this.nodes.map(() => []);
-    this.lines = laid ? topo.edges.map(([from, to, points], i) => this.line(from, to, points, i)) : [];
+    this.lines = laid ? topo.edges.map((edge, i) => this.line(...edge.slice(0, 3), i, edge[3])) : [];
     for (const [id, card] of this.cards) if (!this.index.has(id) || card.shape !== shapeOf(this.nodes[this.index.get(id)])) this.unmount(id);
     for (const path of this.edges.values()) path.remove();
     this.edges.clear();
+    this.labelLayer.replaceChildren(...this.lines.filter((line) => line.label).map((line) => linkLabel(line)));
     this.view.resizeGraph(topo.width || 0, topo.height || 0);
     this.keepPlace(anchor, turned);
     this.moved(true);
@@ -87,11 +90,13 @@ export class Graph {
     this.follow(true);
   }
 
-  line(from, to, points, i) {
+  /** One edge; in a scene it is a link with a mark: [label, dashed, taken, leads back]. */
+  line(from, to, points, i, mark) {
     this.links[from].push(i);
-    this.links[to].push(i);
+    if (to !== from) this.links[to].push(i);
+    if (mark?.[3]) return { from, to, mark, label: mark[0], at: middleOf(points, true), ...archPath(points) };
     const made = edgePath(this.nodes[from], this.nodes[to], points, this.sideways);
-    return { from, to, ...made };
+    return { from, to, mark, label: mark?.[0], at: mark && middleOf(points, false), ...made };
   }
 
   /** The node by which the view holds on when the graph grows: the chosen one, else the one nearest to the middle. */
@@ -234,7 +239,8 @@ export class Graph {
   paintEdge(i) {
     const path = this.edges.get(i);
     if (!path) return;
-    const { from, to } = this.lines[i];
+    const { from, to, mark } = this.lines[i];
+    if (mark) return this.paintLink(path, mark, this.lit === from || this.lit === to);
     const [a, b] = [this.store.code(from), this.store.code(to)];
     const ready = "sc".includes(a);
     let name = "ed";
@@ -243,6 +249,13 @@ export class Graph {
     else if ("kx".includes(b) || "fkx".includes(a)) name += " dead";
     if (this.lit === from || this.lit === to) name += " hl";
     if (path.name !== name) path.setAttribute("class", (path.name = name));
+  }
+
+  paintLink(path, [, dashed, taken], lit) {
+    const name = `ed lk${dashed ? " rule" : ""}${taken ? " on" : ""}${lit ? " hl" : ""}`;
+    if (path.name === name) return;
+    path.setAttribute("class", (path.name = name));
+    path.setAttribute("marker-end", `url(#${this.hooks.uid}-${lit ? "hl" : taken ? "on" : "off"})`);
   }
 
   highlight(i) {
@@ -337,3 +350,16 @@ export class Graph {
 }
 
 const PADDING = 12;
+
+/** The head of a link. */
+function arrow(id, name) {
+  const marker = sv("marker", { id, class: `head ${name}`, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" });
+  marker.append(sv("path", { d: "M0,0.5L8,4L0,7.5Z" }));
+  return marker;
+}
+
+/** What a link is taken on, cut when it is long. */
+function linkLabel({ label, at: [x, y] }) {
+  const short = label.length > 22 ? `${label.slice(0, 21)}…` : label;
+  return sv("text", { class: "lkl", x, y: y + 3.5, "text-anchor": "middle" }, short);
+}

@@ -23,6 +23,23 @@ export function edgePath(from, to, points, sideways) {
   return { d, box };
 }
 
+/** A link of a scene that leads back: its four points are the control points of one curve. */
+export function archPath(points) {
+  const [a, b, c, d] = points.map(([x, y]) => `${round(x)},${round(y)}`);
+  const [x, y] = [points.map((point) => point[0]), points.map((point) => point[1])];
+  return { d: `M${a}C${b} ${c} ${d}`, box: { x0: Math.min(...x), x1: Math.max(...x), y0: Math.min(...y), y1: Math.max(...y) } };
+}
+
+/** Where the label of a link stands: in the middle of its curve, or of the middle piece of its line. */
+export function middleOf(points, back) {
+  const mid = (axis) => {
+    if (back) return (points[0][axis] + 3 * points[1][axis] + 3 * points[2][axis] + points[3][axis]) / 8;
+    const i = Math.floor(points.length / 2);
+    return (points[i - 1][axis] + points[i][axis]) / 2;
+  };
+  return [mid(0), mid(1)];
+}
+
 const round = (n) => Math.round(n * 10) / 10;
 
 /** Monotone slopes (Fritsch and Carlson): straight out of and into nodes, flat where the edge changes its mind. */

@@ -1,12 +1,13 @@
 // The live view of a run: puts its parts together and keeps them true to the model.
 //
-// From the kernel come the traits topo, st, rows, run and asks, and the messages rows, detail, receipt and note.
-// To the kernel go the messages hello, bye, detail, answer, dir, draw, cancel and resume. All changes of one frame are
+// From the kernel come the traits topo, st, rows, run, asks and panels, and the messages rows, detail, receipt, acted
+// and note. To the kernel go the messages hello, bye, detail, answer, act, dir, draw, cancel and resume. All changes of one frame are
 // drawn together; nothing is drawn while the view is out of sight.
 import { Details } from "./details.js";
 import { el, setText, walkable } from "./dom.js";
 import { Graph } from "./graph.js";
 import { Header } from "./header.js";
+import { Panels } from "./panels.js";
 import { Questions } from "./questions.js";
 import { runLook, word } from "./states.js";
 import { Store } from "./store.js";
@@ -31,6 +32,7 @@ class View {
     this.topology();
     this.header.paint();
     this.questions.update(model.get("asks") || []);
+    this.panels.update(model.get("panels") || []);
     this.send({ t: "hello", view: this.uid });
   }
 
@@ -47,13 +49,14 @@ class View {
     this.graph = new Graph(this.store, { uid: this.uid, send, open, close: () => this.close() });
     this.table = new Table(this.store, { open, filter });
     this.details = new Details(this.store, { send, close: (back) => this.close(back), answer: (i) => this.toQuestion(i) });
+    this.panels = new Panels({ send });
     this.tabs = TABS.map(([name, title]) => el("button", { type: "button", role: "tab", "data-t": name, id: `${this.uid}-tab-${name}`, click: () => this.choose(name) }, title));
     const tablist = el("div", { class: "tabs", role: "tablist", "aria-label": "Parts of the view" }, ...this.tabs);
     walkable(tablist, (button) => this.choose(button.dataset.t));
     this.note = el("p", { class: "kernelnote", role: "status", hidden: true });
     this.panes = el("div", { class: "panes", id: `${this.uid}-panes`, role: "tabpanel" }, this.graph.node, this.table.node, this.details.node);
     this.live = el("div", { class: "sr", role: "status", "aria-live": "polite" });
-    this.root.append(this.header.node, this.note, this.questions.node, tablist, this.panes, this.live);
+    this.root.append(this.header.node, this.note, this.questions.node, tablist, this.panes, this.panels.node, this.live);
     for (const button of this.tabs) button.setAttribute("aria-controls", this.panes.id);
     // to the notebook a plain key is a command, whatever has the focus: X would cut the cell, D D delete it
     this.root.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.altKey || event.stopPropagation());
@@ -69,6 +72,7 @@ class View {
       "change:topo": () => this.soon((this.newTopology = true)),
       "change:run": () => this.soon(),
       "change:asks": () => this.questions.update(model.get("asks") || []),
+      "change:panels": () => this.panels.update(model.get("panels") || []),
       "msg:custom": (message) => this.message(message),
     };
     for (const [event, handler] of Object.entries(on)) model.on(event, handler);
@@ -110,7 +114,8 @@ class View {
     if (message.t === "rows") {
       if (message.now) this.store.skew = message.now - Date.now() / 1000;
       this.rows(message.rows);
-    } else if (message.t === "detail") this.details.take(message.i, message.d);
+    } else if (message.t === "acted") this.panels.acted(message);
+    else if (message.t === "detail") this.details.take(message.i, message.d);
     else if (message.t === "receipt") this.questions.receipt(message);
     else if (message.t === "note") {
       this.note.hidden = !message.text;
