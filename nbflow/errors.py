@@ -6,24 +6,38 @@ NbflowError
         WorkflowCancellationError       the run was canceled
         WorkflowNotFoundError           no run of this id in the storage
         WorkflowNotResumableError       the run cannot go on from what is stored
+        WorkflowExistsError             the id is used, and the call wanted a new one (also a FileExistsError)
+        WorkflowChangedError(nodes)     results were made by other code than that given now, and that was to be an error
         WorkflowStillActiveError        the run is live, and the call needs it ended
         WaitingForHuman                 only a person can move the run, and nobody is there
         RunIsLive(owner)                the run is live, here or in another process (also a RuntimeError)
     TaskError
         CheckpointError                 a value cannot be stored
         TaskTimeout                     a body ran longer than its ``timeout``
+        WaitCanceled                    a wait was ended by hand, without an event
         SystemFailure                   the process that ran a body died
+        CommandFailed(exit_code)        a shell command ended with another exit code than 0
+    MachineError
+        NextDirectiveMissingError       a handler of a state machine did not say what comes next (also a TypeError)
+        WorkflowFailed                  a handler chose to fail the run
+        WorkflowTimeout                 a run took longer than its ``timeout`` (also a TimeoutError)
+        StoreKeyNotFoundError           the store of a run has no such key (also a KeyError)
+        WorkflowTypeNotRegisteredError  no workflow of this type is defined here (also a LookupError)
     GraphError                          the workflow is not a valid graph (also a ValueError)
     StorageError
+        EventRejected                   an event is too large, or too many wait for somebody to take them
         StorageFull                     no space left; nothing was acknowledged
         StorageReadOnly                 the storage cannot be written
+        InboxFull                       too many events wait for a run, and nobody takes them
         StorageDamaged                  a record in the middle of a journal is unreadable
+        EventsPruned(first)             events were asked for that are not kept any more
         Fenced                          another process has taken the run over
     InvalidTransition                   a record that cannot happen in the state; a bug in nbflow
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -58,6 +72,21 @@ class WorkflowNotResumableError(WorkflowError):
     """The run cannot go on from what is stored."""
 
 
+class WorkflowExistsError(WorkflowError, FileExistsError):
+    """A run of this id exists already."""
+
+
+class WorkflowChangedError(WorkflowError):
+    """Results of the run were made by other code or inputs than those given now; ``nodes`` are their ids."""
+
+    def __init__(self, workflow_id: str, message: str | None = None, nodes: Sequence[str] = ()) -> None:
+        self.nodes = list(nodes)
+        super().__init__(workflow_id, message)
+
+    def __reduce__(self) -> Any:
+        return (type(self), (self.workflow_id, str(self), self.nodes))
+
+
 class WorkflowStillActiveError(WorkflowError):
     """The run is live, and the call needs it ended."""
 
@@ -89,8 +118,49 @@ class TaskTimeout(TaskError, TimeoutError):
     """A task ran longer than its ``timeout``."""
 
 
+class WaitCanceled(TaskError):
+    """A wait was ended by ``Run.cancel_wait`` before its event came, and it has no default."""
+
+
 class SystemFailure(TaskError):
     """The process that ran a task died before it gave a result."""
+
+
+class CommandFailed(TaskError):
+    """A shell command ended with ``exit_code``; the message has the last lines that it printed."""
+
+    def __init__(self, exit_code: int, message: str = "") -> None:
+        self.exit_code = exit_code
+        super().__init__(message or f"The command ended with exit code {exit_code}.")
+
+    def __reduce__(self) -> Any:
+        return (type(self), (self.exit_code, str(self)))
+
+
+class MachineError(NbflowError):
+    """The base of the errors of state machines."""
+
+
+class NextDirectiveMissingError(MachineError, TypeError):
+    """A handler did not return what ``ctx.next`` makes."""
+
+
+class WorkflowFailed(MachineError):
+    """A handler chose to fail the run, with ``ctx.next.fail``."""
+
+
+class WorkflowTimeout(MachineError, TimeoutError):
+    """A run took longer than the ``timeout`` it was started with."""
+
+
+class StoreKeyNotFoundError(MachineError, KeyError):
+    """The store of a run has no such key."""
+
+    __str__ = Exception.__str__
+
+
+class WorkflowTypeNotRegisteredError(MachineError, LookupError):
+    """No workflow of this type is defined in this process."""
 
 
 class GraphError(NbflowError, ValueError):
@@ -101,6 +171,10 @@ class StorageError(NbflowError):
     """The base of the errors of the place where runs are kept."""
 
 
+class EventRejected(StorageError):
+    """An event is larger than an inbox takes, or too many wait already; nothing was stored."""
+
+
 class StorageFull(StorageError):
     """No space is left; nothing was acknowledged, and nothing is lost."""
 
@@ -109,8 +183,26 @@ class StorageReadOnly(StorageError):
     """The storage can be read but not written."""
 
 
+class InboxFull(StorageError):
+    """Too many events wait for a run, and nobody takes them."""
+
+
 class StorageDamaged(StorageError):
     """A record in the middle of a journal is unreadable."""
+
+
+class EventsPruned(StorageError):
+    """Events were asked for that are not kept any more; ``first`` is the oldest offset that is there."""
+
+    def __init__(self, namespace: str, first: int, message: str | None = None) -> None:
+        self.namespace = namespace
+        self.first = first
+        super().__init__(
+            message or f"The events of namespace {namespace!r} are kept from offset {first} on; older ones were pruned."
+        )
+
+    def __reduce__(self) -> Any:
+        return (type(self), (self.namespace, self.first, str(self)))
 
 
 class Fenced(StorageError):

@@ -5,18 +5,37 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from .continuation import in_task
 
 
-def call_elsewhere(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a body belongs: the URL and the durability of its storage, its run, and the node that it is the body of."""
+
+    storage: str
+    durability: str
+    run: str
+    task: str
+
+
+place: ContextVar[Place | None] = ContextVar("nbflow_place", default=None)
+"""Where the body that runs here belongs, in another process than the engine's; None anywhere else."""
+
+
+def call_elsewhere(
+    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], where: Place | None = None
+) -> Any:
     """Call a function as the body of a task; a coroutine is finished here."""
-    token = in_task.set(True)
+    token, before = in_task.set(True), place.set(where)
     try:
         value = function(*args, **kwargs)
         return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
     finally:
+        place.reset(before)
         in_task.reset(token)
 
 

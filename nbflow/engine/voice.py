@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..storage.base import Storage
     from .runner import Runner
 
 PAUSE = 0.1
@@ -25,6 +26,12 @@ class Voice:
         self._attempt = attempt
         self._pace: Pace | None = None
 
+    @property
+    def place(self) -> tuple[Storage, str, str]:
+        """The storage of the run, the run, and the node that this is the body of."""
+        runner = self._runner
+        return runner.host.storage, runner.workflow_id, runner.state.nodes[self._node].node_id
+
     def say(self, stream: str, text: str) -> None:
         """Take what the body wrote to a stream."""
         try:
@@ -32,6 +39,17 @@ class Voice:
             runner.logs.add(runner.state.nodes[self._node].node_id, self._attempt, stream, text)
         except Exception:
             pass
+
+    @property
+    def wanted(self) -> bool:
+        """True while somebody wants what the body does: it was not stopped, and its run was not let go."""
+        body = self._runner.bodies.running.get(self._node)
+        return body is not None and body.attempt == self._attempt
+
+    @property
+    def runner(self) -> Runner:
+        """The run of the body, for what goes on on the engine's loop."""
+        return self._runner
 
     def progress(self, done: int, total: int) -> None:
         """Take how far the body is; those who watch are told some ten times a second."""

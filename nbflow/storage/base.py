@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,6 +69,18 @@ class RunJournal(Blobs, Protocol):
         Raises ValueError, with nothing written, when a record is not one line of ASCII.
         """
 
+    def compact(self, records: Sequence[str], blobs: Collection[str]) -> None:
+        """Replace all records by these in one piece, and remove the large values that are not among ``blobs``.
+
+        Raises what ``append`` raises; after that, too, the handle is poisoned, and the run is as before or as wanted.
+        """
+
+    def share_blobs(self, workflow_id: str, blobs: Collection[str]) -> None:
+        """Make large values of another run those of this one too, durably, and for as long as this run lives.
+
+        They are not copied where the file system knows hard links. Raises StorageDamaged when one is not there.
+        """
+
     def poll_inbox(self) -> list[InboxItem]:
         """Return the events that other processes left, oldest first. Cheap when there are none.
 
@@ -93,6 +105,43 @@ class RunJournal(Blobs, Protocol):
 
     def close(self) -> None:
         """Give the run up. Idempotent."""
+
+
+class EventStream(Blobs, Protocol):
+    """The keyed events of one namespace: any number of writers and readers, one order, offsets from 1 without gaps.
+
+    A stored event has at least ``id`` and ``at``, its time in UTC seconds; with ``x`` its id is the sender's own, and
+    counts once for as long as its event is kept. Safe to use from several threads; all of it may block.
+    """
+
+    namespace: str
+
+    def append(self, events: Sequence[Json]) -> list[tuple[int, Json]]:
+        """Store events durably, all or none, and return each with its offset, or the first event of its id.
+
+        Raises StorageFull or StorageError: an event may then be stored or not, and its id tells when it is sent again.
+        """
+
+    def read(self, begin: int, limit: int = 1000) -> list[tuple[int, Json]]:
+        """Return up to ``limit`` events from offset ``begin`` on; none only at the end. What is read is durable.
+
+        Raises EventsPruned when that offset is not kept any more, StorageDamaged.
+        """
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the first offset that is there and the one that the next event will get."""
+
+    def offset_at(self, at: float) -> int:
+        """Return the offset of the first event whose time is ``at`` or later, or the end."""
+
+    def prune(self, before: int) -> int:
+        """Remove all events below an offset for good; return how many were there."""
+
+    def wait(self, offset: int, timeout: float) -> bool:
+        """Return True once the event of an offset is there, False after ``timeout`` seconds."""
+
+    def watch(self, ring: Callable[[int], None]) -> Callable[[], None]:
+        """Call ``ring`` with the new end whenever the stream has grown, in some thread; return what ends that."""
 
 
 class Storage(Protocol):
@@ -145,3 +194,12 @@ class Storage(Protocol):
 
         Raises WorkflowNotFoundError, RunIsLive, and StorageDamaged when nothing can be read.
         """
+
+    def stream(self, namespace: str) -> EventStream:
+        """Return the events of a namespace, which exists from its first event on; always the same object.
+
+        Raises ValueError for a name that is empty, too long, or ``*``.
+        """
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that have events, sorted."""

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Sequence
-from os import PathLike, fspath, path
+from collections.abc import Collection, Sequence
+from os import PathLike, fspath, getpid, path
 from typing import Any
 
 from nbflow.errors import Fenced, WorkflowNotFoundError, WorkflowStillActiveError
 
-from .base import Blobs, InboxItem, Json, RunEntry, RunJournal, Salvage
+from .base import Blobs, EventStream, InboxItem, Json, RunEntry, RunJournal, Salvage
 from .blobs import FolderBlobs
 from .catalog import Catalog, write_status
 from .chain import Chain, peek, read_chain, refuse_damage
+from .compaction import compacted, empty_older
 from .failures import storage_errors
 from .inbox import Inbox, send_event
 from .journal import Journal, open_journal
 from .log import RunLog, read_log
-from .names import folder_name
+from .names import check_namespace, folder_name
 from .os_calls import OS, LazyOS, make_folder
 from .ownership import Ownership, live_owner
 from .place import RunPlace
 from .root import Root, remove_tree
 from .salvage import salvage
+from .stream_files import namespace_in
+from .streams import FolderStream
 
 
 class FolderRun:
@@ -53,6 +57,20 @@ class FolderRun:
         """Return the head and the writable buffers of a stored value."""
         return self._blobs.get_blob(sha256)
 
+    def compact(self, records: Sequence[str], blobs: Collection[str]) -> None:
+        """Replace all records by these in one piece, and remove the large values that are not among ``blobs``."""
+        with storage_errors(f"run {self.workflow_id!r}"), self._status_lock:
+            before = self._journal
+            before.check_fence()
+            self._journal = compacted(self._place, before, [json.loads(record) for record in records])
+            before.close()
+            empty_older(self._place, self._journal)
+            self._blobs.keep_only(blobs, self._journal.check_fence)
+
+    def share_blobs(self, workflow_id: str, blobs: Collection[str]) -> None:
+        """Make large values of another run those of this one too, durably, and for as long as this run lives."""
+        self._blobs.share(f"{self._place.parents[0]}/{folder_name(workflow_id)}", blobs)
+
     def poll_inbox(self) -> list[InboxItem]:
         """Return the events that other processes left and that were not returned before, oldest first."""
         with storage_errors(f"the inbox of run {self.workflow_id!r}"):
@@ -75,13 +93,14 @@ class FolderRun:
 
     def heartbeat(self) -> None:
         """Say that the owner is alive; raise Fenced when it is not the owner any more."""
-        if not self._journal.healthy:
+        journal = self._journal
+        if not journal.healthy:
             return
         with storage_errors(f"run {self.workflow_id!r}"):
             try:
-                self._journal.check_fence()
+                journal.check_fence()
             except Fenced as error:
-                self._journal.poison(error)
+                journal.poison(error)
                 raise
             self._ownership.beat()
 
@@ -111,10 +130,12 @@ class FolderStorage:
             raise ValueError(f"durability={durability!r}: choose 'group' or 'lazy' (or storage='memory://').")
         top = path.abspath(path.expanduser(fspath(root)))
         self.url = top
+        self.durability = durability
         self._calls = os or (LazyOS() if durability == "lazy" else OS())
         self._root = Root(self._calls, top)
         self._catalog = Catalog(self._calls, top)
         self._parents = (f"{top}/runs", top, path.dirname(top))
+        self._streams: dict[tuple[int, str], FolderStream] = {}
 
     def check_writable(self) -> None:
         """Raise StorageReadOnly or StorageError with the remedy, before a run begins."""
@@ -209,6 +230,33 @@ class FolderStorage:
         self._root.make_ready()
         with storage_errors(f"run {workflow_id!r}"):
             return salvage(place)
+
+    def stream(self, namespace: str) -> EventStream:
+        """Return the events of a namespace; always the same object, but another one in a fork."""
+        check_namespace(namespace)
+        # By process: a lock that another thread held at a fork is held in the child for ever.
+        key = (getpid(), namespace)
+        if key not in self._streams:
+            events = f"{self.url}/events"
+            place = RunPlace(
+                self._calls,
+                f"{events}/{folder_name(namespace)}",
+                f"events of {namespace}",
+                (events, *self._parents[1:]),
+            )
+            self._streams.setdefault(key, FolderStream(self._root, place, namespace))
+        return self._streams[key]
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that have events, sorted."""
+        events = f"{self.url}/events"
+        with storage_errors(f"The storage {self.url!r}"):
+            try:
+                names = self._calls.listdir(events) if self._root.check_readable() else []
+            except FileNotFoundError:
+                return []
+        found = (namespace_in(self._calls, f"{events}/{name}") for name in names)
+        return sorted(namespace for namespace in found if namespace is not None)
 
     def _place(self, workflow_id: str) -> RunPlace:
         return RunPlace(self._calls, f"{self._parents[0]}/{folder_name(workflow_id)}", workflow_id, self._parents)

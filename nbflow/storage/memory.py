@@ -8,12 +8,13 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from nbflow.core.tail import tail_of
 from nbflow.errors import (
     Fenced,
+    InboxFull,
     RunIsLive,
     StorageDamaged,
     StorageError,
@@ -21,11 +22,12 @@ from nbflow.errors import (
     WorkflowStillActiveError,
 )
 
-from .base import Blobs, InboxItem, Json, RunEntry, RunJournal, Salvage
+from .base import Blobs, EventStream, InboxItem, Json, RunEntry, RunJournal, Salvage
 from .blobs import blob_pieces
 from .frames import encode_frame
 from .inbox import MAX_PENDING
-from .names import check_workflow_id
+from .memory_stream import MemoryStream
+from .names import check_namespace, check_workflow_id
 
 
 class _Stored:
@@ -87,6 +89,23 @@ class MemoryRun:
         with self._storage.lock:
             self._check()
             self._stored.records.extend(records)
+
+    def compact(self, records: Sequence[str], blobs: Collection[str]) -> None:
+        """Replace all records by these, and remove the large values that are not among ``blobs``."""
+        encode_frame(0, records, 0)
+        with self._storage.lock:
+            self._check()
+            self._stored.records = list(records)
+            self._stored.blobs = {name: blob for name, blob in self._stored.blobs.items() if name in blobs}
+
+    def share_blobs(self, workflow_id: str, blobs: Collection[str]) -> None:
+        """Make large values of another run those of this one too."""
+        with self._storage.lock:
+            source = self._storage._existing(workflow_id).blobs
+            for sha256 in blobs:
+                if sha256 not in source:
+                    raise StorageDamaged(f"A value to be shared is missing: blob {sha256} of run {workflow_id!r}.")
+                self._stored.blobs[sha256] = source[sha256]
 
     def poll_inbox(self) -> list[InboxItem]:
         """Return the events that were not returned before, oldest first."""
@@ -153,6 +172,7 @@ class MemoryStorage:
         self.lock = threading.RLock()
         self._runs: dict[str, _Stored] = {}
         self._epochs = itertools.count(1)
+        self._streams: dict[str, MemoryStream] = {}
 
     def check_writable(self) -> None:
         """Do nothing: memory can always be written."""
@@ -214,13 +234,26 @@ class MemoryStorage:
             if token in inbox:
                 return False
             if len(inbox) >= MAX_PENDING:
-                raise StorageError(f"{MAX_PENDING} events wait for run {workflow_id!r} already: resume the run first.")
+                raise InboxFull(f"{MAX_PENDING} events wait for run {workflow_id!r} already: resume the run first.")
             inbox[token] = json.dumps(event, allow_nan=False)
             return True
 
     def salvage_run(self, workflow_id: str) -> Salvage:
         """Do nothing: memory is never damaged."""
         return Salvage(workflow_id, kept=len(self._existing(workflow_id).records))
+
+    def stream(self, namespace: str) -> EventStream:
+        """Return the events of a namespace; always the same object."""
+        check_namespace(namespace)
+        with self.lock:
+            if namespace not in self._streams:
+                self._streams[namespace] = MemoryStream(namespace, _Stored(f"events of {namespace}"))
+            return self._streams[namespace]
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that have events, sorted."""
+        with self.lock:
+            return sorted(name for name, stream in self._streams.items() if stream.bounds()[1] > 1)
 
     def _own(self, stored: _Stored, *, takeover: bool) -> MemoryRun:
         if stored.owner is not None:

@@ -19,6 +19,16 @@ def check_workflow_id(workflow_id: str) -> None:
         raise ValueError(f"A workflow id has 1 to {MAX_ID} characters; this one has {len(workflow_id)}.")
 
 
+def check_namespace(namespace: str) -> None:
+    """Raise ValueError unless the name of a namespace is a string of 1 to 255 characters, and not ``*``."""
+    if not isinstance(namespace, str):
+        raise ValueError(f"A namespace is a string, not {type(namespace).__name__}.")
+    if not 1 <= len(namespace) <= MAX_ID:
+        raise ValueError(f"The name of a namespace has 1 to {MAX_ID} characters; this one has {len(namespace)}.")
+    if namespace == "*":
+        raise ValueError("'*' stands for all namespaces: an event belongs to one of them, so name it.")
+
+
 def folder_name(workflow_id: str) -> str:
     """Return the folder name of a run.
 

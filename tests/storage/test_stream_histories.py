@@ -1,0 +1,37 @@
+"""Event streams on a model disk keep all promises, and the same histories catch every stream with one promise less."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from nbflow.errors import StorageDamaged
+
+from .oracle import Violation
+from .stream_histories import PLAYS
+from .stream_mutants import MUTANTS, Mutant
+
+LIMIT = 5_000
+"""Histories of each kind after which a mutant has survived; nearly all die within a hundred."""
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
+def test_nothing_acknowledged_is_lost_and_nothing_told_is_taken_back(play: object, soak: bool) -> None:
+    start = random.randrange(1 << 40)
+    print(f"{play.__name__} from {start}")  # type: ignore[attr-defined]
+    for seed in (*range(300), *range(start, start + (50_000 if soak else 200))):
+        play(seed)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_stream_without_this_promise_is_caught(mutant: Mutant) -> None:
+    with mutant():
+        for seed in range(LIMIT):
+            for play in PLAYS:
+                try:
+                    play(seed)
+                except (Violation, StorageDamaged) as found:
+                    print(f"{play.__name__}({seed}): {found}")
+                    return
+    pytest.fail(f"{mutant.__name__} was not noticed in {LIMIT} histories of each kind")
