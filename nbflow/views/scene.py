@@ -103,8 +103,8 @@ class Scene:
 
 
 SCENES: dict[str, str] = {
-    "MachineState": "nbflow.views.machine:scene_of_machine",
-    "FlowState": "nbflow.views.flow:scene_of_flow",
+    "Machine": "nbflow.views.machine_scene:scene_of_machine",
+    "FlowState": "nbflow.views.flow_scene:scene_of_flow",
 }
 """Who draws what a driver keeps, by the name of its class; each is loaded when the first such run is shown."""
 

@@ -108,3 +108,9 @@ def test_a_payload_is_edited_and_sent_and_nobody_takes_the_words_away_meanwhile(
     view.message(t="acted", id=sent["id"], text="")
     expect(area).to_have_count(0)
     expect(view.find(".panel td").filter(has_text="KeyError")).to_be_visible()
+
+
+def test_a_scene_is_not_so_and_so_far(page: Open) -> None:
+    view = page(state(order()))
+    expect(view.find("[role=progressbar]")).to_be_hidden()
+    assert "tasks" not in view.find(".panel, .nbf > div").first.inner_text()

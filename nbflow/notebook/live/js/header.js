@@ -68,7 +68,9 @@ export class Header {
       setText(chip.querySelector("b"), count(counts[code] || 0));
       chip.setAttribute("aria-pressed", String(this.filter === code));
     }
-    setText(this.total, total ? `${count(finished)} of ${count(total)} tasks` : "");
+    const scene = this.store.topo.edges?.some((edge) => edge[3]); // a machine or a flow is not so and so far
+    this.bar.hidden = scene;
+    setText(this.total, scene ? "" : total ? `${count(finished)} of ${count(total)} tasks` : "");
     if (this.total.parentNode !== this.chips || this.total.nextSibling) this.chips.append(this.total);
   }
 
