@@ -1,4 +1,7 @@
-"""The one lazy door to the notebook room: nothing else of nbflow reaches for it, and a script never opens it."""
+"""The one lazy door to the rooms of the notebook and of HTTP: nothing else of nbflow reaches for them.
+
+A script never opens the one, and who takes no events over HTTP never opens the other.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,16 @@ import contextvars
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .engine.context import task_context as copy_for_tasks
+from .errors import NbflowError
 
 if TYPE_CHECKING:
+    from .engine.host import Host
     from .handle import Run
+    from .http.endpoint import Endpoint
 
 GLANCE = 0.3
 """Seconds that a run may take before the cell that waits for it shows it."""
@@ -111,11 +118,36 @@ async def wait_a_moment(future: concurrent.futures.Future[Any]) -> bool:
 
 def wait_sync(future: concurrent.futures.Future[Any], timeout: float | None = None) -> Any:
     """Block until a future is done; in a notebook, buttons and forms work meanwhile. Raises TimeoutError."""
-    if in_kernel():
-        from .notebook import comms
+    __tracebackhide__ = True  # IPython and pytest show the user's line, and not how it waited
+    try:
+        if in_kernel():
+            from .notebook import comms
 
-        return comms.wait_sync(future, timeout)
-    return _wait_plainly(future, timeout)
+            return comms.wait_sync(future, timeout)
+        return _wait_plainly(future, timeout)
+    except NbflowError as error:
+        # its way through the engine tells the user nothing, and would grow with each look at the same outcome
+        raise error.with_traceback(None) from error.__cause__
+
+
+def wait_some(futures: Sequence[concurrent.futures.Future[Any]], count: int, timeout: float | None = None) -> None:
+    """Block until so many futures are done, or ``timeout`` seconds; buttons and forms work meanwhile."""
+    enough: concurrent.futures.Future[None] = concurrent.futures.Future()
+    done: list[Any] = []
+    lock = threading.Lock()
+
+    def one_done(future: Any) -> None:
+        with lock:
+            done.append(future)
+            if len(done) == count:
+                enough.set_result(None)
+
+    for future in futures:
+        future.add_done_callback(one_done)
+    try:
+        wait_sync(enough, timeout)
+    except TimeoutError:
+        pass
 
 
 def _wait_plainly(future: concurrent.futures.Future[Any], timeout: float | None) -> Any:
@@ -190,3 +222,27 @@ async def wait_async(future: concurrent.futures.Future[Any]) -> Any:
 
         return await comms.wait_async(future)
     return await asyncio.wrap_future(future)
+
+
+def questions() -> tuple[str, str]:
+    """Return the script and the style that draw questions, for a page that is no notebook."""
+    from .notebook.live import assets
+
+    return assets.script("questions", "theme"), assets.style("base", "questions")
+
+
+def endpoint(host: Host) -> Endpoint:
+    """Return the HTTP endpoint of a host, which is started when it does not run yet. Raises OSError, StorageError."""
+    from .http.endpoint import endpoint_of
+
+    return endpoint_of(host)
+
+
+def open_endpoint(host: Host) -> str:
+    """Start the HTTP endpoint of a host for a run that waits for its events; return where it is, '' if it runs already.
+
+    Raises OSError, StorageError.
+    """
+    from .http.endpoint import open_endpoint
+
+    return open_endpoint(host)

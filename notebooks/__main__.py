@@ -3,7 +3,7 @@
 Needs Python 3.11 and pip, nothing else. The tutorial's question to a person is answered for you, its final table is
 printed, and the folder with its checkpoints is named. Then, where there is a terminal and a person, JupyterLab opens
 on the tutorials; ``--run`` leaves that out. Called again, the tutorial's finished tasks come from their checkpoints.
-``--save`` is for those who change a tutorial: it runs it from nothing and writes the outputs into its file.
+``--save`` is for those who change tutorials: it runs each of them from nothing and writes the outputs into its file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ def main(arguments: list[str]) -> None:
     """Prepare ``.venv``, run the first tutorial in it and, for a person at a terminal, go on as JupyterLab."""
     python = _venv.ready("lab")
     only_run = {"--run", "--save"}.intersection(arguments)
-    code = subprocess.call([python, HERE / "_execute.py", FIRST, *(["--save"] if "--save" in arguments else [])])
+    saved = sorted(HERE.glob("[0-9]*.ipynb")) if "--save" in arguments else []
+    calls = [[path, "--save"] for path in saved] or [[FIRST]]
+    codes = [subprocess.call([python, HERE / "_execute.py", *call]) for call in calls]
+    code = next(filter(None, codes), 0)
     if code or only_run or not somebody_is_there():
         sys.exit(code)
     _venv.say("\nOpening JupyterLab (Ctrl+C here ends it) ...")

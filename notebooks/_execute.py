@@ -78,8 +78,19 @@ def tidied(notebook: Any) -> Any:
     notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not of_this_place(output)]
+            cell.outputs = joined([output for output in cell.outputs if not of_this_place(output)])
     return notebook
+
+
+def joined(outputs: list[Any]) -> list[Any]:
+    """Return outputs with each stream in one piece; where a print is cut is chance."""
+    found: list[Any] = []
+    for output in outputs:
+        if found and output.output_type == "stream" and found[-1].get("name") == output.name:
+            found[-1].text += output.text
+        else:
+            found.append(output)
+    return found
 
 
 def of_this_place(output: Any) -> bool:

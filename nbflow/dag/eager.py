@@ -8,6 +8,7 @@ import inspect
 import pickle
 from typing import Any
 
+from ..core.first import First
 from ..core.graph import NodeKind
 from ..errors import GraphError
 from .compile import collect
@@ -16,13 +17,17 @@ from .node import Node
 from .template import Sealed, fill
 
 
-def execute(dag: Any) -> Any:
-    """Return the value of a graph; continuations are followed without recursion."""
+def execute(dag: Any, inputs: dict[int, Any] | None = None) -> Any:
+    """Return the value of a graph; continuations are followed without recursion.
+
+    ``inputs`` are the values of its InputNodes, as ``bind_inputs`` gives them.
+    """
     while True:
         root = dag if isinstance(dag, Node) else Node(NodeKind.VALUE, None, (dag,), {})
-        values: dict[int, Any] = {}
+        values = dict(inputs or {})
         for node in collect(root)[:-1]:
-            values[id(node)] = _value(node, values)
+            if id(node) not in values:
+                values[id(node)] = _value(node, values)
         if _catches(root):
             return _value(root, values)
         last = _call(root, values)
@@ -61,6 +66,8 @@ def _call(node: Node[Any], values: dict[int, Any]) -> Any:
     }
     if node._kind is NodeKind.VALUE:
         return args[0]
+    if node._kind is NodeKind.ANY:
+        return First(0, node._deps[0]._task_id or node._deps[0]._name, args[0])
     if node._kind is NodeKind.EVENT or node._task is None:
         raise GraphError("A graph that waits for an event needs a run: use nbflow.run(dag).")
     result = node._task.function(*args, **kwargs)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core.graph import NodeKind
+from ..core.graph import NodeKind, is_gone
 from ..core.state import RunState
 from ..core.status import NodeStatus, WorkflowStatus
 from ..dag.template import fill
@@ -12,7 +12,10 @@ from ..errors import NbflowError, WorkflowNotFoundError
 from ..storage import values
 from ..storage.base import Blobs, Json, RunEntry, Storage
 from .host import fold
-from .memory import as_value
+from .memory import as_value, first_of
+
+if TYPE_CHECKING:
+    from .runner import Runner
 
 
 def not_found(workflow_id: str) -> WorkflowNotFoundError:
@@ -49,6 +52,8 @@ def stored_value(state: RunState, index: int, blobs: Blobs) -> Any:
     """Return the value of a finished node. Raises ValueError when it was not stored."""
     index = state.resolve(index)
     node = state.nodes[index]
+    if node.spec.kind is NodeKind.ANY:
+        return first_of(node, state.nodes[node.chosen].node_id, stored_value(state, node.chosen, blobs))
     if node.spec.kind is NodeKind.VALUE:
         deps = node.spec.deps
 
@@ -59,12 +64,17 @@ def stored_value(state: RunState, index: int, blobs: Blobs) -> Any:
             return values.decode(stored, blobs, persistent_load=dependency)
 
         return fill(node.spec.call[0][0], dependency, unseal)
+    if is_gone(node.value):
+        raise ValueError(
+            f"Cannot load output of task {node.node_id!r} from workflow {state.workflow_id!r}: it was removed when the "
+            "run had succeeded (cleanup='success'); only the result is kept."
+        )
     if node.value is None:
         raise ValueError(
             f"Cannot load output of task {node.node_id!r} from workflow {state.workflow_id!r}: it was not stored "
             "(checkpoint=False)."
         )
-    return as_value(node, values.decode(node.value, blobs))
+    return as_value(state, index, values.decode(node.value, blobs))
 
 
 def run_metadata(state: RunState, status: WorkflowStatus) -> Json:
@@ -73,11 +83,42 @@ def run_metadata(state: RunState, status: WorkflowStatus) -> Json:
     if state.ended and status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.FAILED):
         stats["end_time"] = state.ended
     found: Json = {"status": status, "user_metadata": state.metadata, "stats": stats}
+    if state.forked_from:
+        found["forked_from"] = state.forked_from
+        found |= {"forked_after": state.forked_after} if state.forked_after else {}
+    if state.cleanup:
+        found["cleanup"] = state.cleanup
     if state.environment:
         found["environment"] = state.environment
     if state.undelivered:
         found["undelivered"] = list(state.undelivered)
     return found
+
+
+def run_progress(state: RunState, status: WorkflowStatus, told: dict[int, tuple[int, int]]) -> Json:
+    """Return how far a run and each of its tasks is; ``told`` is what running tasks say of themselves, by index."""
+    tasks: Json = {}
+    done = 0
+    for index, node in enumerate(state.nodes):
+        if node.spec.kind is NodeKind.VALUE:
+            continue
+        done += node.status.finished
+        found: Json = {"status": node.status, "attempts": node.attempt}
+        if node.started:
+            found["start_time"] = node.started
+        if node.ended and (node.status.finished or node.status is NodeStatus.FAILED):
+            found["end_time"] = node.ended
+        if node.error is not None:
+            found["error"] = f"{node.error.get('type')}: {node.error.get('message')}"
+        if index in told:
+            found["progress"] = told[index]
+        tasks[node.node_id] = found
+    return {"status": status, "done": done, "total": len(tasks), "tasks": tasks}
+
+
+async def live_progress(runner: Runner) -> Json:
+    """Return how far a live run is. On the engine's loop, where nothing changes meanwhile."""
+    return run_progress(runner.state, runner.state.status or WorkflowStatus.RUNNING, runner.progress)
 
 
 def task_metadata(state: RunState, task_id: str) -> Json:
@@ -87,7 +128,9 @@ def task_metadata(state: RunState, task_id: str) -> Json:
         raise ValueError(f"No such task_id {task_id!r} in workflow {state.workflow_id!r}.")
     node = state.nodes[index]
     code = state.codes.get(node.spec.code)
-    options: Json = {"task_type": {"t": "FUNCTION", "e": "WAIT", "v": "VALUE"}[node.spec.kind.value]}
+    options: Json = {
+        "task_type": {"t": "FUNCTION", "e": "WAIT", "v": "VALUE", "d": "DRIVER", "a": "ANY_OF"}[node.spec.kind.value]
+    }
     if code is not None:
         options |= {
             "max_retries": code.options.retry.max_retries,
@@ -96,6 +139,7 @@ def task_metadata(state: RunState, task_id: str) -> Json:
             "checkpoint": code.options.checkpoint is not False,
             "timeout": code.options.timeout,
             "executor": code.options.executor,
+            "resources": dict(code.options.resources),
         }
     stats = {"start_time": node.started} if node.started else {}
     if node.ended and node.status.finished:

@@ -22,7 +22,8 @@ class Executor(Protocol):
     Every body that SystemFailure reaches had started, and may have run partly. A body that had not started when
     a process died is started again in a new one, and its caller sees nothing of it.
 
-    An executor may say in ``workers`` how many bodies it runs at once.
+    An executor may say in ``workers`` how many bodies it runs at once. One that knows resources, such as "GPU", has
+    ``submit_with(resources, body, *args, **kwargs)``, which gets what the task asked for and is else as ``submit``.
     """
 
     name: str

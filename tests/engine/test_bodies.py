@@ -129,7 +129,7 @@ def test_a_timeout_can_be_retried(tmp_path: Path) -> None:
 
 
 def test_the_time_that_a_body_waits_for_a_slot_does_not_count(host: Host) -> None:
-    nap = nf.task(lambda i: time.sleep(0.1), name="nap", executor="process", timeout=0.8)
+    nap = nf.task(lambda i: time.sleep(0.25), name="nap", executor="process", timeout=2)
     nf.run(nap.map(range(2)))  # the processes are there
     assert nf.run(nap.map(range(20))) == [None] * 20
 

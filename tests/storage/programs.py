@@ -9,7 +9,6 @@ import itertools
 import json
 import resource
 import sys
-import time
 
 from nbflow.errors import Fenced, RunIsLive, StorageError, StorageFull, WorkflowNotFoundError
 from nbflow.storage.base import RunJournal
@@ -55,17 +54,17 @@ def write_until_full(root: str, limit: str) -> None:
     commit(run, "full", len(run.records))
 
 
-def compete(root: str, who: str, seconds: str) -> None:
-    """Take the run over again and again from whoever has it."""
+def compete(root: str, who: str, count: str) -> None:
+    """Take the run over again and again from whoever has it, until ``count`` commits were acknowledged."""
     storage = FolderStorage(root)
-    end = time.monotonic() + float(seconds)
-    number = itertools.count()
-    while time.monotonic() < end:
+    number, acknowledged = itertools.count(), 0
+    while acknowledged < int(count):
         try:
             run = storage.open_run("run", takeover=True)
             for _ in range(20):
                 n = next(number)
                 run.append([json.dumps({"t": "n", "who": who, "n": n})])
+                acknowledged += 1
                 say(n)
         except (Fenced, RunIsLive, WorkflowNotFoundError):
             continue

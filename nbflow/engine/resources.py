@@ -1,0 +1,31 @@
+"""What a task asks of its executor besides a slot: handed to executors that know resources, said once of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .lanes import Lane
+
+if TYPE_CHECKING:
+    from ..dag.task import Task
+    from .runner import Runner
+
+
+def submitter(runner: Runner, lane: Lane, task: Task[Any, Any]) -> Callable[..., Any]:
+    """Return what starts a task's body on the executor of a lane, with the resources that the task asked for."""
+    executor, wanted = lane.executor, dict(task.settings.resources)
+    if not wanted:
+        return executor.submit
+    knows = getattr(executor, "submit_with", None)
+    if knows is not None:
+        return partial(knows, wanted)
+    unknown = sorted(set(wanted) - {"CPU"} - lane.told)
+    if unknown:
+        lane.told.update(unknown)
+        runner.notice(
+            f"{task.name!r} asks for {', '.join(unknown)}, which the executor {executor.name!r} does not know: it is "
+            "recorded, and the task runs without."
+        )
+    return executor.submit
