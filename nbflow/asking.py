@@ -41,11 +41,73 @@ def wait(run: Run, outcome: concurrent.futures.Future[Any], timeout: float | Non
     return Asking(run, outcome, timeout).until_done()
 
 
-class _Over(Exception):
+class Over(Exception):
     """The question is not open any more, or nobody waits for the run any more."""
 
 
-class Asking:
+class Form:
+    """Asks line by line for what one question wants: an option, the fields of its form, a comment.
+
+    ``_check`` is called between the lines, and after each: it raises Over when there is nothing to answer any more.
+    """
+
+    def _option(self, question: Question) -> str:
+        options = question.options
+        if len(options) == 1 and question.fields:
+            return options[0]
+        default = question.default or (options[0] if len(options) == 1 else None)
+        hint = f" (Enter is {default})" if default else ""
+        while True:
+            said = self._line(question, f"Your answer{hint}: ")
+            chosen = _chosen(options, said) if said else default
+            if chosen is not None:
+                return chosen
+            say(f"Choose one of {', '.join(f'{i} {option}' for i, option in enumerate(options, 1))}.")
+
+    def _values(self, question: Question, option: str) -> Json:
+        if not question.fields or option_kind(option) == "reject":
+            return {}  # nobody has to fill in a form in order to say no
+        needed = question.fields.get("required", ())
+        fields = question.fields.get("properties", {})
+        return {name: self._value(question, name, field, name in needed) for name, field in fields.items()}
+
+    def _value(self, question: Question, name: str, field: Json, needed: bool) -> Any:
+        form = {"properties": {name: field}, "required": [name] if needed else []}
+        while True:
+            said = self._line(question, _prompt(name, field, needed))
+            clean, errors = validate(form, {name: said} if said else {})
+            if not errors:
+                return clean[name]
+            say(f"  {errors[name]}.")
+
+    def _comment(self, question: Question) -> str:
+        while question.require_comment:
+            said = self._line(question, "Comment: ")
+            if said:
+                return said
+            say("  A comment is needed.")
+        return ""
+
+    def _line(self, question: Question, prompt: str) -> str:
+        """Return what the person types. Raises Over, EOFError, TimeoutError."""
+        if door.in_kernel() or not _can_look():
+            said = input(prompt)  # there is no way out of it before the person presses Enter
+            self._check(question)
+            return said.strip()
+        say(prompt, end="")
+        while not _line_is_ready():
+            self._check(question)
+        said = sys.stdin.readline()
+        if not said:
+            raise EOFError
+        self._check(question)
+        return said.strip()
+
+    def _check(self, question: Question) -> None:
+        raise NotImplementedError
+
+
+class Asking(Form):
     """Puts the questions of one run to the person at this terminal."""
 
     def __init__(self, run: Run, outcome: concurrent.futures.Future[Any], timeout: float | None) -> None:
@@ -81,87 +143,33 @@ class Asking:
     # ---- one question ----
 
     def _ask(self, question: Question) -> None:
-        _say(_text(question, self._run.workflow_id, self._host.clock.time()))
+        say(text_of(question, self._run.workflow_id, self._host.clock.time()))
         try:
             option = self._option(question)
             values = self._values(question, option)
             comment = self._comment(question)
             payload = {"option": option, "values": values, "comment": comment}
             receipt = self._host.engine.call(_give, self._run, question, payload)
-        except _Over:
+        except Over:
             self._passed.add(question.token)
-            _say(f"\n{self._ending(question)}")
+            say(f"\n{self._ending(question)}")
         except EOFError:
             self._stop_asking()
         except KeyboardInterrupt:
-            _say("")
+            say("")
             raise
         else:
             if receipt.status == "rejected":
-                _say(f"That does not fit: {receipt.reason}.")
+                say(f"That does not fit: {receipt.reason}.")
                 return  # it is still open, and is asked again
             self._passed.add(question.token)
-            _say(f"Saved: {label_of(option)}." if receipt else f"Too late: {receipt.reason}.")
-
-    def _option(self, question: Question) -> str:
-        options = question.options
-        if len(options) == 1 and question.fields:
-            return options[0]
-        default = question.default or (options[0] if len(options) == 1 else None)
-        hint = f" (Enter is {default})" if default else ""
-        while True:
-            said = self._line(question, f"Your answer{hint}: ")
-            chosen = _chosen(options, said) if said else default
-            if chosen is not None:
-                return chosen
-            _say(f"Choose one of {', '.join(f'{i} {option}' for i, option in enumerate(options, 1))}.")
-
-    def _values(self, question: Question, option: str) -> Json:
-        if not question.fields or option_kind(option) == "reject":
-            return {}  # nobody has to fill in a form in order to say no
-        needed = question.fields.get("required", ())
-        fields = question.fields.get("properties", {})
-        return {name: self._value(question, name, field, name in needed) for name, field in fields.items()}
-
-    def _value(self, question: Question, name: str, field: Json, needed: bool) -> Any:
-        form = {"properties": {name: field}, "required": [name] if needed else []}
-        while True:
-            said = self._line(question, _prompt(name, field, needed))
-            clean, errors = validate(form, {name: said} if said else {})
-            if not errors:
-                return clean[name]
-            _say(f"  {errors[name]}.")
-
-    def _comment(self, question: Question) -> str:
-        while question.require_comment:
-            said = self._line(question, "Comment: ")
-            if said:
-                return said
-            _say("  A comment is needed.")
-        return ""
-
-    # ---- the terminal ----
-
-    def _line(self, question: Question, prompt: str) -> str:
-        """Return what the person types. Raises _Over, EOFError, TimeoutError."""
-        if door.in_kernel() or not _can_look():
-            said = input(prompt)  # there is no way out of it before the person presses Enter
-            self._check(question)
-            return said.strip()
-        _say(prompt, end="")
-        while not _line_is_ready():
-            self._check(question)
-        said = sys.stdin.readline()
-        if not said:
-            raise EOFError
-        self._check(question)
-        return said.strip()
+            say(f"Saved: {label_of(option)}." if receipt else f"Too late: {receipt.reason}.")
 
     def _check(self, question: Question) -> None:
         if self._outcome.done() or not self._host.engine.call(_is_open, self._run, question):
-            raise _Over
+            raise Over
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            _say("")
+            say("")
             raise TimeoutError(f"Run {self._run.workflow_id!r} is not done; its question stays open.")
 
     def _ending(self, question: Question) -> str:
@@ -175,7 +183,7 @@ class Asking:
 
     def _stop_asking(self) -> None:
         self._deaf = True
-        _say("\nNobody answers here any more; the question stays open for others.")
+        say("\nNobody answers here any more; the question stays open for others.")
         live = self._host.runners.get(self._run.workflow_id)
         if live is not None:
             self._host.engine.post(lambda: live.mind_people(human_timeout()))
@@ -234,11 +242,11 @@ def _line_is_ready() -> bool:
 # ---- in words ----
 
 
-def _say(text: str, end: str = "\n") -> None:
+def say(text: str, end: str = "\n") -> None:
     print(text, end=end, file=sys.stdout if door.in_kernel() else sys.stderr, flush=True)
 
 
-def _text(question: Question, workflow_id: str, now: float) -> str:
+def text_of(question: Question, workflow_id: str, now: float) -> str:
     """Return the question as it is put: title, message, what is shown with it, and the options."""
     about = [f"run {workflow_id!r}"]
     if question.assigned_to:

@@ -1,4 +1,4 @@
-"""How a run is ended from outside: canceled, live or lying in the storage, or deleted."""
+"""How a run is ended from outside: canceled, whoever owns it, or lying in the storage; or deleted."""
 
 from __future__ import annotations
 
@@ -6,48 +6,110 @@ import asyncio
 
 from ..core import records as r
 from ..core.codec import encode
+from ..core.graph import Json
+from ..core.state import RunState
 from ..core.status import WorkflowStatus
-from ..errors import WorkflowError, WorkflowStillActiveError
-from . import inspect
-from .host import Host
+from ..errors import RunIsLive, WorkflowError, WorkflowStillActiveError
+from . import inspect, orders
+from .host import Host, fold
 from .summary import summary_of
 
+PATIENCE = 10.0
+"""Seconds that another process has to cancel a run of its own when it is asked."""
+LOOK = 0.05
+"""Seconds between two looks at whether it has."""
 
-def cancel(host: Host, workflow_id: str) -> None:
-    """Cancel a run, live here or lying in the storage."""
-    host.engine.call(_cancel, host, workflow_id)
+
+def cancel(host: Host, workflow_id: str, by: str = "", *, at_once: bool = False) -> None:
+    """Cancel a run that is live here, live in another process, or lying in the storage; it is when this returns.
+
+    Another process is asked through the run's inbox, and cancels it as if it were asked there. ``by`` is recorded.
+    Raises WorkflowNotFoundError, WorkflowError when it has ended already, RunIsLive when its owner does not answer.
+    """
+    host.engine.call(_cancel, host, workflow_id, by, at_once)
 
 
-async def _cancel(host: Host, workflow_id: str) -> None:
-
+async def _cancel(host: Host, workflow_id: str, by: str, at_once: bool = False) -> None:
     live = host.runners.get(workflow_id)
     if live is not None and live.closing:
         await live.gone.wait()
         live = host.runners.get(workflow_id)
     if live is None:
-        await asyncio.to_thread(_cancel_stored, host, workflow_id)
+        await _cancel_elsewhere(host, workflow_id, by)
         return
     if live.state.status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
-        raise WorkflowError(
-            workflow_id, f"Workflow {workflow_id!r} is {live.state.status} already; nothing was canceled."
-        )
-    live.cancel()
+        raise _ended(live.state)
+    live.cancel(by, at_once)
     await live.committer.drained()
 
 
-def _cancel_stored(host: Host, workflow_id: str) -> None:
-    state = inspect.read(host.storage, workflow_id)
-    if state.status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
-        raise WorkflowError(workflow_id, f"Workflow {workflow_id!r} is {state.status} already; nothing was canceled.")
+async def _cancel_elsewhere(host: Host, workflow_id: str, by: str) -> None:
+    """Ask each owner that the run has meanwhile; when it has none, cancel it here."""
+    deadline = host.engine.loop.time() + PATIENCE
+    asked: set[int] = set()
+    while True:
+        owner = await asyncio.to_thread(_owner, host, workflow_id)
+        if owner is None:
+            try:
+                await asyncio.to_thread(_cancel_stored, host, workflow_id, by, bool(asked))
+                return
+            except RunIsLive:
+                owner = {}  # somebody has just taken it
+        if host.engine.loop.time() >= deadline:
+            raise _silent(workflow_id, owner)
+        epoch = owner.get("epoch")
+        if isinstance(epoch, int) and epoch not in asked:
+            await asyncio.to_thread(orders.ask_to_cancel, host.storage, workflow_id, epoch, by)
+            asked.add(epoch)
+        await asyncio.sleep(LOOK)
+
+
+def _owner(host: Host, workflow_id: str) -> Json | None:
+    """Return who runs a run now, None when nobody does."""
+    entry = host.storage.entry(workflow_id)
+    return (entry.owner or {}) if entry is not None and entry.live else None
+
+
+def _cancel_stored(host: Host, workflow_id: str, by: str, asked: bool) -> None:
+    """Cancel a run that nobody runs; ``asked`` tells that an owner may have done so before it went."""
+    if _is_canceled(inspect.read(host.storage, workflow_id), asked):
+        return
     journal = host.storage.open_run(workflow_id)
     try:
+        state = fold(journal.records)  # somebody may have brought it to its end before it was opened
+        if _is_canceled(state, asked):
+            return
         now = round(host.clock.time(), 3)
-        records = [r.RunOpened(now), r.RunCanceled(now)]
+        left = tuple(event.event_id for event in state.inbox.waiting())
+        records = [r.RunOpened(now), r.RunCanceled(now, by, left)]
         journal.append([encode(record) for record in records])
         state.handle_all(records)
         journal.write_status(summary_of(state))
     finally:
         journal.close()
+
+
+def _is_canceled(state: RunState, asked: bool) -> bool:
+    """Tell whether a run is canceled, as was ``asked`` of its owner. Raises WorkflowError when it ended otherwise."""
+    if state.status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
+        if asked and state.status is WorkflowStatus.CANCELED:
+            return True
+        raise _ended(state)
+    return False
+
+
+def _ended(state: RunState) -> WorkflowError:
+    said = f"Workflow {state.workflow_id!r} is {state.status} already; nothing was canceled."
+    return WorkflowError(state.workflow_id, said)
+
+
+def _silent(workflow_id: str, owner: Json) -> RunIsLive:
+    where = f"process {owner['pid']} on {owner['host']!r}" if "pid" in owner and "host" in owner else "another process"
+    said = (
+        f"Run {workflow_id!r} is live in {where}, which was asked to cancel it and did not answer within "
+        f"{PATIENCE:.0f} s. It cancels the run as soon as it can; if it hangs, end it and cancel once more."
+    )
+    return RunIsLive(workflow_id, said, owner)
 
 
 def delete(host: Host, workflow_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..core import records as r
 from ..core.graph import Json
 from ..errors import Fenced, StorageError
+from . import orders
 from .summary import summary_of
 
 if TYPE_CHECKING:
@@ -30,11 +31,38 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
         self._beat = 0.0
         self._written: dict[str, tuple[float, Json]] = {}
+        self._hurry = asyncio.Event()
+        self._sweeps: list[asyncio.Future[None]] = []
 
     def watch(self, runner: Runner) -> None:
         """Begin with a run."""
         if self._task is None or self._task.done():
             self._task = self.host.engine.loop.create_task(self._main())
+
+    async def sweep(self) -> None:
+        """Return when what other processes have sent before this call is written into the journals of the live runs."""
+        swept: asyncio.Future[None] = self.host.engine.loop.create_future()
+        self._sweeps.append(swept)
+        self._hurry.set()
+        await swept
+
+    async def _pause(self) -> list[asyncio.Future[None]]:
+        try:
+            await asyncio.wait_for(self._hurry.wait(), TICK)
+        except TimeoutError:
+            pass
+        self._hurry.clear()
+        sweeps, self._sweeps = self._sweeps, []
+        return sweeps
+
+    async def collect(self, runner: Runner) -> None:
+        """Take in what was sent while nobody ran the run, before anybody here can send to it: in order of arrival."""
+        try:
+            items = await asyncio.to_thread(runner.journal.poll_inbox)
+        except (StorageError, OSError):
+            return  # the next commit meets the same trouble, and that is where it is dealt with
+        for item in items:
+            self._deliver(runner, item.token, item.event)
 
     async def leave(self, runner: Runner) -> None:
         """End with a run: write its last state for listings and give its journal back."""
@@ -56,7 +84,7 @@ class Keeper:
 
     async def _main(self) -> None:
         while self.host.runners:
-            await asyncio.sleep(TICK)
+            sweeps = await self._pause()
             runners = [
                 runner for runner in self.host.runners.values() if not runner.closed and not runner.trouble.reason
             ]
@@ -69,6 +97,9 @@ class Keeper:
             for runner, items in mail:
                 for item in items:
                     self._deliver(runner, item.token, item.event)
+            for swept in sweeps:
+                if not swept.done():
+                    swept.set_result(None)
             for runner, error in fenced:
                 if not runner.closed:
                     runner.lost(error)
@@ -79,6 +110,10 @@ class Keeper:
             return False
         status = summary(runner)
         if before is not None and before[1] == status:
+            self._written[runner.workflow_id] = (
+                now,
+                before[1],
+            )  # many runs that wait must not be summed up all the time
             return False
         self._written[runner.workflow_id] = (now, status)
         return True
@@ -110,6 +145,9 @@ class Keeper:
         def acknowledge() -> None:
             self.host.engine.loop.run_in_executor(None, _forget, runner, token)
 
+        if orders.is_order(event):
+            orders.carry_out(runner, event, acknowledge)
+            return
         if runner.state.inbox.knows(str(event.get("id"))):
             acknowledge()
             return

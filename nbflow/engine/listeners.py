@@ -9,6 +9,8 @@ from typing import Any
 from ..core.decision import Decision
 from ..core.fields import schema_of
 from ..dag.event import InboxListener, Wait
+from ..dag.node import Node
+from .notify import targets_of
 from .show import bundle
 
 
@@ -28,6 +30,19 @@ class ButtonListener(InboxListener):
     restart. ``timeout`` in seconds with ``on_timeout`` (one of the options) decides without a person, else passing
     it is a failure. ``default`` is the option that Enter chooses; ``assigned_to`` names who should answer: a label,
     not a lock; ``require_comment`` asks for a reason.
+
+    ``notify`` is told once when the question opens: a function of a ``Notification`` (title, message, workflow_id,
+    node_id, options, assigned_to, link; it is stored as code is, and so is what it holds), ``"env:NAME"`` for the
+    variable that holds an address of apprise (extra ``notify``), or a list of them. What cannot be sent is tried again,
+    and the run does not wait for it.
+
+    >>> import nbflow as nf
+    >>> told = []
+    >>> ok = nf.wait_for_event(nf.ButtonListener, "Publish?", notify=told.append)
+    >>> nf.wait_for_event(nf.ButtonListener, "Publish?", notify="slack://token@channel")
+    Traceback (most recent call last):
+    ...
+    ValueError: notify= takes no address, since it would stand in the storage with its password: put it into ...
     """
 
     kind = "button"
@@ -38,6 +53,12 @@ class ButtonListener(InboxListener):
         title = args[0] if args else kwargs.get("title")
         words = re.findall(r"\w+", title.lower()) if isinstance(title, str) else []
         return "_".join(words)[:40].strip("_") or cls.__name__
+
+    @classmethod
+    def check(cls, *args: Any, **kwargs: Any) -> None:
+        """Refuse an address among those to notify: what is given here is stored. Raises TypeError, ValueError."""
+        if not isinstance(kwargs.get("notify"), Node):
+            targets_of(kwargs.get("notify"))
 
     def wait(
         self,
@@ -55,6 +76,7 @@ class ButtonListener(InboxListener):
         on_timeout: str | None = None,
         assigned_to: str | Sequence[str] = (),
         require_comment: bool = False,
+        notify: Any = None,
     ) -> Wait:
         """Return the wait and its question. Raises ValueError when the question contradicts itself."""
         names = _options(title, options, default, on_timeout, timeout)
@@ -72,7 +94,7 @@ class ButtonListener(InboxListener):
         }
         deadline = None if timeout is None else now + float(timeout)
         fallback = Decision(on_timeout, at=deadline or 0.0, source="timeout").to_json() if on_timeout else None
-        return Wait(node_id, deadline, fallback, on_timeout is not None, prompt)
+        return Wait(node_id, deadline, fallback, on_timeout is not None, prompt, targets_of(notify))
 
     def _fields(self, fields: Any, values: dict[str, Any] | None) -> Any:
         if fields is None:

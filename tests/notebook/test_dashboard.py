@@ -157,16 +157,18 @@ def test_an_answer_to_a_run_that_nobody_runs_is_kept_until_it_goes_on(
     assert nf.get_output("theirs") == "approve"
 
 
-def test_a_run_that_lives_elsewhere_is_neither_resumed_nor_canceled_here(
+def test_a_run_that_lives_elsewhere_is_canceled_by_its_owner_but_not_resumed_here(
     other: Host, browser: FrontEnd, show: Callable[..., Dashboard]
 ) -> None:
     run = start(other, "theirs", say.bind(ask()))
     board = show()
-    for kind in ("cancel", "resume"):
-        FrontEnd.say(board, t=kind, run="theirs")
-        told = until(lambda kind=kind: [each for each in browser.told("told") if kind in each["text"]])
-        assert "is live in" in told[0]["text"]
+    FrontEnd.say(board, t="resume", run="theirs")
+    told = until(lambda: [each for each in browser.told("told") if "resume" in each["text"]])
+    assert "is live in" in told[0]["text"]
     assert run.questions
+    FrontEnd.say(board, t="cancel", run="theirs")
+    assert until(lambda: run.status == "CANCELED")
+    assert until(lambda: board.refresh() or board.board_now()["runs"]["theirs"][1] == "canceled")
 
 
 def test_an_answer_to_a_run_here_goes_straight_to_it(

@@ -68,5 +68,5 @@ def resume(host: Host, workflow_id: str, context: Context) -> None:
 
 
 def cancel(host: Host, workflow_id: str) -> None:
-    """Cancel a run that lives here or nowhere. Raises RunIsLive, WorkflowError."""
-    ending.cancel(host, workflow_id)
+    """Cancel a run, whoever owns it. Raises RunIsLive when its owner does not answer, WorkflowError."""
+    ending.cancel(host, workflow_id, user())

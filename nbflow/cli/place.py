@@ -1,0 +1,76 @@
+"""Where the command looks: a storage that is there, and a run, a node or a question in it, or a hint at a near one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from collections.abc import Iterable
+
+from ..core import records as r
+from ..core.state import RunState
+from ..core.status import WorkflowStatus
+from ..engine.inspect import read
+from ..errors import WorkflowNotFoundError
+from ..home import near, open_storage
+from ..storage.base import RunEntry, Storage
+from ..storage.folder import FolderStorage
+from ..storage.memory import MemoryStorage
+from ..storage.root import MARK
+from ..views import words as clean
+from .exits import CommandError, Exit
+
+
+def storage_at(path: str | None) -> Storage:
+    """Return the storage that is meant. Raises CommandError when there is none: looking makes no folder."""
+    storage = open_storage(path)
+    if isinstance(storage, MemoryStorage):
+        raise CommandError(Exit.USAGE, f"--storage {path!r} is seen only by the process that has it; give a folder.")
+    if isinstance(storage, FolderStorage) and not os.path.exists(f"{storage.url}/{MARK}"):
+        raise CommandError(
+            Exit.NOT_FOUND,
+            f"There is no storage in {near(storage.url)}. Say where it is with --storage FOLDER or NBFLOW_STORAGE.",
+        )
+    return storage
+
+
+def entry_of(storage: Storage, workflow_id: str) -> RunEntry:
+    """Return what the listing knows of a run. Raises WorkflowNotFoundError with a hint, StorageDamaged."""
+    entry = storage.entry(workflow_id)
+    if entry is None:
+        if storage.exists(workflow_id):
+            read(storage, workflow_id)  # says what is wrong with it
+        known = (entry.workflow_id for entry in storage.list_runs())
+        raise WorkflowNotFoundError(
+            workflow_id,
+            f"There is no run {workflow_id!r} in {near(storage.url)}{hint(workflow_id, known)} "
+            "'nbflow list' shows what there is.",
+        )
+    return entry
+
+
+def state_of(storage: Storage, entry: RunEntry) -> RunState:
+    """Return a run as it is recorded; one that nobody runs does not run, whatever was recorded last.
+
+    Raises StorageDamaged.
+    """
+    state = read(storage, entry.workflow_id)
+    if not entry.live and state.status in (WorkflowStatus.PENDING, WorkflowStatus.RUNNING):
+        state.handle(r.RunDetached(0.0, "its owner died"))
+    return state
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about a name that is not there: a full stop, or what may have been meant."""
+    close = difflib.get_close_matches(name, [*known], 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def command_of(*words: str) -> str:
+    """Return a command as it can be pasted into a shell."""
+    return shlex.join(["nbflow", *map(clean.name, words)])
+
+
+def next_step(*words: str) -> str:
+    """Return a command in quotes, to be typed next."""
+    return f"'{command}'" if "'" not in (command := command_of(*words)) else f"`{command}`"
