@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.retry import Options
 from ..errors import CheckpointError
-from .fingerprint import fingerprint
+from .fingerprint import read
 from .task import Task
 from .template import Sealed, seal
 
@@ -23,14 +23,19 @@ class NewCode:
     sealed: Sealed | None
     fingerprint: str
     why: str = ""
+    source: str = ""
 
 
 class CodeBook:
-    """Gives every task its key. ``live`` holds the functions of this kernel, ``fresh`` what is still to be stored."""
+    """Gives every task its key. ``live`` holds the functions of this kernel, ``fresh`` what is still to be stored.
+
+    ``named`` are the tasks that the code of others names: they may stand for those of a continuation.
+    """
 
     def __init__(self) -> None:
         self.live: dict[str, Task[Any, Any]] = {}
         self.fresh: list[NewCode] = []
+        self.named: dict[str, Task[Any, Any]] = {}
         self._keys: dict[tuple[Any, ...], tuple[str, Any]] = {}
 
     def key_of(self, task: Task[Any, Any]) -> str:
@@ -50,7 +55,9 @@ class CodeBook:
     def _add(self, task: Task[Any, Any]) -> str:
         bare = task.options()
         bare.task_id, bare.metadata = None, None
-        mark, why = fingerprint(task.function), ""
+        mark, source, tasks = read(task.function)
+        self.named = {**tasks, **self.named}
+        why = ""
         sealed: Sealed | None = None
         try:
             sealed = seal(bare, lambda _: None, f"The code of task {task.name!r}")
@@ -61,5 +68,5 @@ class CodeBook:
         key = f"{task.name[:40]}-{sha256(content).hexdigest()[:8]}"
         if key not in self.live:
             self.live[key] = bare
-            self.fresh.append(NewCode(key, task.name, task.settings, sealed, mark, why))
+            self.fresh.append(NewCode(key, task.name, task.settings, sealed, mark, why, source))
         return key

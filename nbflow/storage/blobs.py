@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from nbflow.errors import StorageDamaged, StorageError
+from nbflow.errors import Fenced, StorageDamaged, StorageError
 
 from .failures import storage_errors
 from .os_calls import CREATE_NEW, READ_ONLY, discard, make_folder, write_all
@@ -69,6 +69,61 @@ class FolderBlobs:
                 return _Reader(self._place, fd, sha256).read()
             finally:
                 calls.close(fd)
+
+    def share(self, folder: str, names: Collection[str]) -> None:
+        """Take over blobs of another run's folder, durably; the content is copied only where there are no hard links.
+
+        Raises StorageDamaged when one is not there, StorageFull, StorageError.
+        """
+        if not names:
+            return
+        calls = self._place.calls
+        with storage_errors(f"the values of run {self._place.workflow_id!r}"):
+            self._make_folder()
+            for sha256 in names:
+                try:
+                    calls.link(f"{folder}/blobs/{sha256}.nbb", self._path(sha256))
+                except FileExistsError:
+                    pass
+                except FileNotFoundError:
+                    raise StorageDamaged(f"A value to be shared is missing: blob {sha256} in {folder}.") from None
+                except OSError:
+                    self._copy(f"{folder}/blobs/{sha256}.nbb", self._path(sha256))
+            calls.fsync_dir(self._folder)
+
+    def keep_only(self, names: Collection[str], check_fence: Callable[[], None]) -> None:
+        """Remove all blobs but these; only for the owner. A failure leaves a file that nobody needs.
+
+        ``check_fence`` raises when the folder is not the owner's any more: its names may then be those of another run.
+        """
+        kept = {f"{sha256}.nbb" for sha256 in names}
+        try:
+            found = self._place.calls.listdir(self._folder)
+            for name in found:
+                if name not in kept:
+                    check_fence()
+                    discard(self._place.calls, f"{self._folder}/{name}")
+        except (OSError, Fenced):
+            pass
+
+    def _copy(self, path: str, to: str) -> None:
+        calls = self._place.calls
+        temporary = f"{self._folder}/{TEMPORARY}{calls.random_hex(8)}"
+        source = calls.open(path, READ_ONLY)
+        try:
+            fd = calls.open(temporary, CREATE_NEW)
+            try:
+                while piece := calls.read(source, SLICE):
+                    write_all(calls, fd, piece)
+                calls.fsync(fd)
+            finally:
+                calls.close(fd)
+            calls.rename(temporary, to)
+        except BaseException:
+            discard(calls, temporary)
+            raise
+        finally:
+            calls.close(source)
 
     def sweep(self) -> None:
         """Remove what owners left that died while they wrote; only for the owner."""

@@ -82,21 +82,19 @@ def segment_numbers(calls: OS, folder: str) -> list[int]:
     return sorted((int(match[1]) for name in names if (match := _SEGMENT.fullmatch(name))), reverse=True)
 
 
-def read_chain(calls: OS, folder: str, *, below: int = 0) -> Chain:
-    """Return the committed records of a journal; with ``below``, only segments older than that one.
+def read_chain(calls: OS, folder: str) -> Chain:
+    """Return the committed records of a journal.
 
     Raises StorageError when a newer nbflow wrote it. Damage is returned, not raised.
     """
-    try:
-        return _read_chain(calls, folder, below)
-    except _Missing:
-        # A compaction between the listing and the reading takes old segments away; then there is a newer one.
-        try:
-            return _read_chain(calls, folder, below)
-        except _Missing as missing:
-            chain = read_chain(calls, folder, below=missing.number)
-            chain.damage = f"segment {missing.number} is missing"
-            return chain
+    chain = _attempt(calls, folder)
+    while chain.damage or not chain.newest:
+        # A compaction between the listing and the reading empties old segments; then a newer one counts.
+        seen = _newest(calls, folder)
+        chain = _attempt(calls, folder)
+        if _newest(calls, folder) == seen:
+            break
+    return chain
 
 
 def peek(calls: OS, folder: str) -> tuple[str, bool]:
@@ -104,6 +102,25 @@ def peek(calls: OS, folder: str) -> tuple[str, bool]:
 
     The id is empty when no header can be read.
     """
+    found = _peek(calls, folder)
+    while found is None:
+        seen = _newest(calls, folder)
+        found = _peek(calls, folder)
+        if _newest(calls, folder) == seen:
+            break
+    return found or ("", False)
+
+
+def _attempt(calls: OS, folder: str, below: int = 0) -> Chain:
+    try:
+        return _read_chain(calls, folder, below)
+    except _Missing as missing:
+        chain = _attempt(calls, folder, missing.number)
+        chain.damage = f"segment {missing.number} is missing"
+        return chain
+
+
+def _peek(calls: OS, folder: str) -> tuple[str, bool] | None:
     for number in segment_numbers(calls, folder):
         try:
             raw = _read(calls, folder, number)
@@ -115,7 +132,26 @@ def peek(calls: OS, folder: str) -> tuple[str, bool]:
             return header.workflow_id, bool(committed or decode_frame(raw, header.end, header.salt))
         if _is_damaged(raw):
             return "", True
-    return "", False
+    return None
+
+
+def _newest(calls: OS, folder: str) -> tuple[int, bool]:
+    """Return the number of the newest segment, and whether it has a header: a compaction changes one or the other."""
+    for number in segment_numbers(calls, folder):
+        try:
+            return number, _header(_read(calls, folder, number), number) is not None
+        except _Missing:
+            break
+    return 0, False
+
+
+def run_of(calls: OS, fd: int, number: int) -> str:
+    """Return which run an open segment says that it belongs to, empty when it has no header."""
+    raw = bytearray()
+    while b"\n" not in raw and (piece := calls.read(fd, 1 << 16)):
+        raw += piece
+    header = _header(bytes(raw), number)
+    return header.run if header is not None else ""
 
 
 def readable_frames(calls: OS, folder: str, number: int) -> list[Frame]:
@@ -156,6 +192,8 @@ def _read_chain(calls: OS, folder: str, below: int) -> Chain:
             chain.damage = f"the header of segment {number} is unreadable, and frames follow it"
     while segments and (older := segments[-1][0].tail.prev):
         raw = _read(calls, folder, older)
+        if not raw:
+            raise _Missing(older)
         header = _header(raw, older)
         if header is None or header.run != segments[-1][0].run or header.tail.prev >= older:
             chain = _read_chain(calls, folder, older)

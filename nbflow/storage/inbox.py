@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from nbflow.errors import StorageError, WorkflowNotFoundError
+from nbflow.errors import EventRejected, WorkflowNotFoundError
 
 from .base import InboxItem
 from .failures import storage_errors
@@ -88,7 +88,7 @@ class Inbox:
 def _envelope(place: RunPlace, event: dict[str, Any]) -> tuple[bytes, str]:
     content = json.dumps({"sent": int(place.calls.now() * 1e9), "event": event}, allow_nan=False).encode("ascii")
     if len(content) > MAX_EVENT_BYTES:
-        raise StorageError(
+        raise EventRejected(
             f"An event for run {place.workflow_id!r} has {len(content)} bytes and the limit is {MAX_EVENT_BYTES}: put "
             "the content into a file and send its name."
         )
@@ -101,7 +101,7 @@ def _store(place: RunPlace, inbox: str, name: str, content: bytes) -> bool:
     for folder in (inbox, f"{inbox}/tmp", f"{inbox}/new"):
         make_folder(calls, folder)
     if len(calls.listdir(f"{inbox}/new")) >= MAX_PENDING:
-        raise StorageError(
+        raise EventRejected(
             f"{MAX_PENDING} events wait for run {place.workflow_id!r} already: nobody takes them. Resume the run first."
         )
     temporary = f"{inbox}/tmp/{calls.random_hex(8)}"

@@ -37,12 +37,13 @@ class Journal:
     def __init__(self, place: RunPlace, number: int, fd: int) -> None:
         self.number = number
         self.seq = 0
+        self.run = ""
         self._calls = place.calls
         self._fd = fd
         self._salt = 0
         self._path = segment_path(place.folder, number)
         self._next = segment_path(place.folder, number + 1)
-        self._run = f"run {place.workflow_id!r}"
+        self._name = f"run {place.workflow_id!r}"
         status = place.calls.fstat(fd)
         self._identity = (status.st_dev, status.st_ino)
         self._healthy = True
@@ -71,7 +72,7 @@ class Journal:
                 for frame in frames:
                     self._commit(frame)
             except OSError as error:
-                self._cause = storage_error(error, self._run)
+                self._cause = storage_error(error, self._name)
                 raise self._cause from error
             except Fenced as error:
                 self._cause = error
@@ -81,6 +82,7 @@ class Journal:
 
     def begin(self, tail: Tail, run: str, workflow_id: str) -> None:
         """Write the header, with the records behind the seal; the run is owned when this returns."""
+        self.run = run
         salt = int(self._calls.random_hex(4), 16)
         header = {
             "t": "seg",
@@ -94,19 +96,24 @@ class Journal:
             "py": python_version(),
             "nbflow": _nbflow_version(),
         }
-        self._commit(encode_frame(tail.seq, [json.dumps(record) for record in (header, *tail.carried)], 0))
+        lines = [json.dumps(record, separators=(",", ":")) for record in (header, *tail.carried)]
+        self._commit(encode_frame(tail.seq, lines, 0))
         self._salt, self.seq = salt, tail.seq
 
     def check_fence(self) -> None:
         """Raise Fenced unless this is still the newest segment of the run, and in its place."""
         if self._calls.exists(self._next):
-            raise Fenced(f"Another process has taken {self._run} over; this one stops writing to it.")
+            raise Fenced(f"Another process has taken {self._name} over; this one stops writing to it.")
+        self.check_place()
+
+    def check_place(self) -> None:
+        """Raise Fenced unless this segment is where it was made."""
         try:
             status = self._calls.stat(self._path)
         except FileNotFoundError:
-            raise Fenced(f"Somebody deleted {self._run}; this process stops writing to it.") from None
+            raise Fenced(f"Somebody deleted {self._name}; this process stops writing to it.") from None
         if (status.st_dev, status.st_ino) != self._identity:
-            raise Fenced(f"Somebody deleted {self._run} and made it anew; this process stops writing to it.")
+            raise Fenced(f"Somebody deleted {self._name} and made it anew; this process stops writing to it.")
 
     def poison(self, cause: StorageError) -> None:
         """Refuse all further commits for a reason that was found elsewhere."""
@@ -149,9 +156,9 @@ class Journal:
 
     def _poisoned(self) -> StorageError:
         if self._cause is None:
-            return StorageError(f"The journal of {self._run} is closed: open the run again to go on.")
+            return StorageError(f"The journal of {self._name} is closed: open the run again to go on.")
         kind = type(self._cause)
-        return kind(f"The journal of {self._run} takes no more commits: open the run again to go on. {self._cause}")
+        return kind(f"The journal of {self._name} takes no more commits: open the run again to go on. {self._cause}")
 
 
 def open_journal(

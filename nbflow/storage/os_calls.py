@@ -16,6 +16,7 @@ Buffer = bytes | bytearray | memoryview
 CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 """Open flags of a file that must not exist: every file of the storage is made this way."""
 READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+CHANGE = os.O_RDWR | getattr(os, "O_BINARY", 0)
 READ_CHUNK = 1 << 24
 _NO_SUCH_CALL = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
@@ -70,6 +71,10 @@ class OS:
                 raise
         finally:
             os.close(fd)
+
+    def truncate(self, fd: int) -> None:
+        """Empty an open file."""
+        os.ftruncate(fd, 0)
 
     def close(self, fd: int) -> None:
         """Close a descriptor."""

@@ -64,6 +64,8 @@ def decode(stored: Json, blobs: Blobs, *, persistent_load: Hook | None = None) -
     """
     if stored["c"] == "json":
         return exact_json.copy(stored["v"])
+    if stored["c"] == "gone":
+        raise CheckpointError("A value was removed when its run had succeeded (cleanup='success'): run its task again.")
     if stored["c"] != "p5":
         raise CheckpointError(f"A value was stored by a newer nbflow (as {stored['c']!r}): pip install -U nbflow.")
     _check_python(stored)

@@ -9,6 +9,7 @@ from ..core import records as r
 from ..core.graph import Json
 from ..core.state import RunState
 from . import words
+from .diff import change_of, diff_of
 from .picture import Drawn, function_of
 from .rows import blamed, preview, row_of
 
@@ -25,6 +26,8 @@ def detail_of(state: RunState, drawn: Drawn) -> Json:
     found: Json = {"function": words.name(function_of(state, index)), "facts": _facts(state, index)}
     if node.error is not None:
         found["error"] = _error(node.error)
+    if node.changed:
+        found["change"] = _change(state, index)
     value = preview(state.nodes[state.resolve(index)].value) if node.status.finished else ""
     if value:
         found["value"] = words.clean(value)
@@ -48,6 +51,7 @@ def attempts_of(records: Iterable[r.Record], index: int) -> list[Json]:
 
 def _stack(state: RunState, drawn: Drawn) -> Json:
     blame = blamed(state)
+    changed = next((i for i in drawn.members if state.nodes[i].changed), -1)
     failed = [i for i in drawn.members if state.nodes[i].error is not None and not state.nodes[i].status.finished]
     return {
         "function": words.name(function_of(state, drawn.members[0])),
@@ -56,7 +60,12 @@ def _stack(state: RunState, drawn: Drawn) -> Json:
             {"label": words.name(state.nodes[i].node_id), "message": words.error_line(state.nodes[i].error)}
             for i in failed[:FAILURES]
         ],
+        **({"change": _change(state, changed)} if changed >= 0 else {}),
     }
+
+
+def _change(state: RunState, index: int) -> Json:
+    return {"what": change_of(state, index), "diff": words.clean(diff_of(state, index))}
 
 
 def _facts(state: RunState, index: int) -> dict[str, Any]:
@@ -65,8 +74,6 @@ def _facts(state: RunState, index: int) -> dict[str, Any]:
     if node.spec.deps:
         needs = [words.name(state.nodes[dep].node_id) for dep in node.spec.deps[:6]]
         facts["Needs"] = ", ".join(needs) + (" ..." if len(node.spec.deps) > 6 else "")
-    if node.changed:
-        facts["Changed"] = "its code or inputs differ from those that made this value"
     for name, value in (node.spec.metadata or {}).items():
         facts[words.name(str(name))] = words.clean(value) if isinstance(value, str) else value
     return facts

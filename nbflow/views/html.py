@@ -46,6 +46,7 @@ def to_html(snapshot: Snapshot, clock: bool = True, topo: Json | None = None) ->
             _picture(snapshot, clock, topo),
             _table(snapshot, clock),
             *map(_panel, snapshot.panels),
+            _changes(snapshot),
             _error(snapshot) if clock else "",
         ]
     )
@@ -157,6 +158,17 @@ def _row(label: str, row: Row | NodeRow, note: str, now: float, clock: bool) -> 
         cells.append(f"<td{RIGHT}>{'' if took is None else words.duration(took)}</td>")
     cells += [f"<td{RIGHT}>{row.attempt or ''}</td>", f"<td{LEFT}>{_safe(note)}</td>"]
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _changes(snapshot: Snapshot) -> str:
+    """Return what changed in the code of tasks whose results were kept."""
+    parts = []
+    for task in [task for task in snapshot.tasks if task.change][:FAILURES]:
+        head, _, diff = task.change.partition("\n")
+        text = f"{_safe(task.node_id)}: {_safe(head)}"
+        lines = escape(words.without_addresses(diff))
+        parts.append(f"<details><summary>{text}</summary><pre>{lines}</pre></details>" if diff else f"<p>{text}</p>")
+    return "".join(parts)
 
 
 def _error(snapshot: Snapshot) -> str:

@@ -28,6 +28,8 @@ _CODES = {
     N.SKIPPED: "k",
     N.CANCELED: "x",
 }
+CHANGED = "changed since it ran"
+"""What is said of a result that other code or inputs have made than the graph has now."""
 _BEGUN = frozenset("rweysfcx")
 _ENDED = frozenset("sfcx")
 _SIMPLE = frozenset("pqrsckx")
@@ -44,13 +46,15 @@ class Row(NamedTuple):
     ended: float | None = None
     attempt: int = 0
     note: str = ""
+    changed: bool = False
 
 
 class NodeRow(NamedTuple):
     """One drawn node as it is shown.
 
     ``done`` of ``total`` counts the finished nodes of a stack, or the progress of a task that tells it; ``counts`` are
-    the letters of a stack's nodes, None for a single node.
+    the letters of a stack's nodes, None for a single node; ``changed`` counts the results that other code or
+    inputs have made than the graph has now.
     """
 
     code: str = "p"
@@ -61,10 +65,11 @@ class NodeRow(NamedTuple):
     total: int | None = None
     note: str = ""
     counts: dict[str, int] | None = None
+    changed: int = 0
 
     def to_message(self) -> list[Any]:
-        """Return the row as the front end wants it: t0, t1, attempt, done, total, note, counts."""
-        return list(self[1:])
+        """Return the row as the front end wants it: t0, t1, attempt, done, total, note, counts, and changed if any."""
+        return list(self[1:] if self.changed else self[1:-1])
 
 
 def blamed(state: RunState) -> frozenset[int]:
@@ -86,7 +91,7 @@ def row_of(state: RunState, index: int, blame: frozenset[int]) -> Row:
     started = round(node.started, 3) if node.started and code in _BEGUN else None
     ended = round(node.ended, 3) if started is not None and node.ended and code in _ENDED else None
     note = "" if code in _SIMPLE and not (node.caught or node.changed or node.wait) else _note(node, code)
-    return Row(code, started, ended, node.attempt, note)
+    return Row(code, started, ended, node.attempt, note, node.changed)
 
 
 def _other_code(state: RunState, index: int, blame: frozenset[int]) -> str:
@@ -113,7 +118,7 @@ def _note(node: Node, code: str) -> str:
         return "its exception was caught"
     if code in "sc" and node.wait is not None and node.wait.prompt is not None:
         return words.one_line(answer_of(node.value))
-    return "changed since it ran" if node.changed and code in "sc" else ""
+    return CHANGED if node.changed and code in "sc" else ""
 
 
 def _waits_for(node: Node) -> str:
@@ -148,7 +153,7 @@ def stack_code(counts: Counter[str]) -> str:
 
 def single_row(row: Row) -> NodeRow:
     """Return the row of a drawn node that is one node of the run."""
-    return NodeRow(row.code, row.started, row.ended, row.attempt, None, None, row.note)
+    return NodeRow(row.code, row.started, row.ended, row.attempt, None, None, row.note, None, int(row.changed))
 
 
 def stack_row(rows: Sequence[Row]) -> NodeRow:
@@ -161,16 +166,20 @@ def stack_row(rows: Sequence[Row]) -> NodeRow:
         max((row.ended for row in rows if row.ended is not None), default=None),
         max((row.attempt for row in rows), default=0),
         failed,
+        sum(row.changed for row in rows),
     )
 
 
-def summed(counts: Counter[str], started: float | None, ended: float | None, attempt: int, note: str) -> NodeRow:
+def summed(
+    counts: Counter[str], started: float | None, ended: float | None, attempt: int, note: str, changed: int = 0
+) -> NodeRow:
     """Return the row of a stack from what its nodes add up to; it has ended when nothing is active or to come."""
     code = stack_code(counts)
     total = sum(counts.values())
     shown = {letter: count for letter, count in counts.items() if count}
     over = ended if code in _ENDED or code == "k" else None
-    return NodeRow(code, started, over, attempt, counts["s"] + counts["c"], total, note, shown)
+    note = note or (f"{words.number(changed)} changed since" if changed else "")
+    return NodeRow(code, started, over, attempt, counts["s"] + counts["c"], total, note, shown, changed)
 
 
 def counted(rows: Iterable[Row]) -> dict[str, int]:

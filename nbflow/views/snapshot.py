@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ..core.graph import Json
 from ..core.state import RunState
 from . import words
+from .diff import told
 from .header import Header
 from .picture import Picture, function_of, visible
 from .questions import OPEN, Question, in_order, question_of
@@ -24,6 +25,7 @@ class TaskRow(NamedTuple):
     row: Row
     value: str
     error: Json | None
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +117,4 @@ NOTHING: list[Any] = NodeRow().to_message()
 def _task_row(state: RunState, index: int, row: Row) -> TaskRow:
     node = state.nodes[index]
     value = preview(state.nodes[state.resolve(index)].value) if node.status.finished else ""
-    return TaskRow(index, node.node_id, function_of(state, index), row, value, node.error)
+    return TaskRow(index, node.node_id, function_of(state, index), row, value, node.error, told(state, index))

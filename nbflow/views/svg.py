@@ -10,7 +10,7 @@ from . import words
 from .layout import RIGHT
 from .palette import BAR_ORDER, LOOKS, PAPER
 from .picture import PERSON
-from .rows import NodeRow
+from .rows import CHANGED, NodeRow
 from .snapshot import Snapshot
 from .table import took_of
 
@@ -155,13 +155,15 @@ def _node(node: Json, row: NodeRow, below: str) -> str:
     return "".join(
         [
             f'<g transform="translate({node["x"] - width / 2:g},{node["y"] - height / 2:g})">'
-            f"<title>{escape(node['label'])}: {escape(look.word)}{escape(below and ', ' + below)}</title>",
+            f"<title>{escape(node['label'])}: {escape(look.word)}{escape(below and ', ' + below)}"
+            f"{', ' + CHANGED if row.changed else ''}</title>",
             _stack_edges(width, paint) if stacked else "",
             _card(width, height, person, row.code, paint),
             f'<use href="#nbflow-{row.code}" x="{15 if person else 11}" y="{height / 2 - 8:g}"/>',
             f'<text x="{text}" y="{first:g}" font-size="{topology.LABEL:g}" font-weight="600" fill="{INK}">'
             f'{escape(node["short"])}</text><text x="{text}" y="{second:g}">{escape(below)}</text>',
             _bar(row, text, height - 11, width - text - 12) if stacked else "",
+            _changed(width) if row.changed else "",
             "</g>",
         ]
     )
@@ -179,6 +181,14 @@ def _stack_edges(width: float, paint: str) -> str:
     return "".join(
         f'<rect x="{inset}" y="{top}" width="{width - 2 * inset:g}" height="20" rx="8" {paint}/>'
         for inset, top in ((7, -6), (3.5, -3))
+    )
+
+
+def _changed(width: float) -> str:
+    """Return the badge of a result that other code or inputs have made than the graph has now."""
+    return (
+        f'<circle cx="{width - 5:g}" cy="3" r="7.5" fill="{WHITE}" stroke="{INK_2}"/><path fill="none" '
+        f'stroke="{INK}" stroke-width="1.3" d="M{width - 8.5:g},1.2h7m-7,3.6h7M{width - 3:g},-1.4l-4,8.8"/>'
     )
 
 

@@ -11,7 +11,7 @@ from .rows import NodeRow, Row, summed
 class Tally:
     """What a stack's nodes add up to. ``put`` takes about 1 us, ``row`` about 20 ns for each node."""
 
-    __slots__ = ("attempts", "codes", "counts", "ends", "failures", "starts")
+    __slots__ = ("attempts", "changed", "codes", "counts", "ends", "failures", "starts")
 
     def __init__(self, rows: list[Row]) -> None:
         self.codes = [row.code for row in rows]
@@ -19,6 +19,7 @@ class Tally:
         self.starts = [inf if row.started is None else row.started for row in rows]
         self.ends = [row.ended or 0.0 for row in rows]
         self.attempts = [row.attempt for row in rows]
+        self.changed = {slot for slot, row in enumerate(rows) if row.changed}
         self.failures = {slot: row.note for slot, row in enumerate(rows) if row.code == "f"}
 
     def put(self, slot: int, row: Row) -> None:
@@ -29,6 +30,10 @@ class Tally:
         self.starts[slot] = inf if row.started is None else row.started
         self.ends[slot] = row.ended or 0.0
         self.attempts[slot] = row.attempt
+        if row.changed:
+            self.changed.add(slot)
+        else:
+            self.changed.discard(slot)
         if row.code == "f":
             self.failures[slot] = row.note
         else:
@@ -38,6 +43,5 @@ class Tally:
         """Return the row of the stack."""
         started = min(self.starts)
         note = self.failures[min(self.failures)] if self.failures else ""
-        return summed(
-            self.counts, None if started == inf else started, max(self.ends) or None, max(self.attempts), note
-        )
+        begun = None if started == inf else started
+        return summed(self.counts, begun, max(self.ends) or None, max(self.attempts), note, len(self.changed))

@@ -132,13 +132,13 @@ def chain(length: int) -> Any:
 
 
 def test_a_chain_of_a_hundred_thousand_nodes_needs_no_recursion_and_little_time() -> None:
-    began, limit = time.perf_counter(), sys.getrecursionlimit()
+    began, limit = time.process_time(), sys.getrecursionlimit()
     node = chain(100_000)
     found = graph(node)
     again = unpacked(pickle.loads(cloudpickle.dumps(packed(node))))
     assert len(found.specs) == len(collect(again)) == 100_000
     assert found.specs[-1].deps == (99_998,)
-    assert (time.perf_counter() - began < 20, sys.getrecursionlimit()) == (True, limit)
+    assert (time.process_time() - began < 20, sys.getrecursionlimit()) == (True, limit)
 
 
 def test_a_graph_comes_out_of_its_packing_as_it_went_in() -> None:

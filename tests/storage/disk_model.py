@@ -20,7 +20,9 @@ from nbflow.storage.processes import Process
 from .disk_nodes import Change, File, Folder, Node, Stat, apply, files_in, forget, make_durable, put
 
 OPEN_READ = 0
-WRITING = frozenset({"open", "write", "fdatasync", "fsync", "fsync_dir", "mkdir", "rename", "link", "utime", "unlink"})
+WRITING = frozenset(
+    {"open", "write", "fdatasync", "fsync", "fsync_dir", "mkdir", "rename", "link", "truncate", "utime", "unlink"}
+)
 FULL = frozenset({"open", "write", "fdatasync", "mkdir", "rename", "link"})
 
 
@@ -193,6 +195,14 @@ class ModelOS(OS):
 
     def _content(self, file: File) -> bytearray:
         return file.durable if self.disk.separate_caches and file.writer is not self else file.cache
+
+    def truncate(self, fd: int) -> None:
+        self._call("truncate")
+        file = self._files[fd][0]
+        file.cache.clear()
+        file.dirty.clear()
+        if self.disk.random.random() < 0.5:
+            file.durable.clear()
 
     def fdatasync(self, fd: int) -> None:
         file = self._files[fd][0]

@@ -206,15 +206,17 @@ def interrupted(seed: int) -> History:
 
     history.disk.gate = gate
     for engine in (owner, rival, owner, rival):
-        _commit(engine)
+        _commit(engine, compacts=history.random.random() < 0.3)
     history.judge()
     return history
 
 
-def _commit(engine: Engine) -> None:
+def _commit(engine: Engine, compacts: bool = False) -> None:
     try:
         if engine.run is None:
             engine.open(takeover=True)
+        if compacts:
+            engine.compact()
         engine.commit()
     except FAILURES as error:
         _judge_error(error)

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from nbflow.errors import StorageError
-from nbflow.storage import blobs, chain, frames, inbox, journal
+from nbflow.storage import blobs, chain, compaction, folder, frames, inbox, journal
 from nbflow.storage.chain import Tail
 from nbflow.storage.journal import Journal
 
@@ -121,6 +121,59 @@ def split_commits_not_atomic() -> Any:
     return patch.object(chain, "_take", take)
 
 
+def emptied_before_the_shorter_one_is_whole() -> Any:
+    def compact(place: Any, before: Journal, records: Any) -> Journal:
+        with patch.object(before, "number", before.number + 1):
+            compaction.empty_older(place, before)
+        return original(place, before, records)
+
+    original = compaction.compacted
+    return patch.object(folder, "compacted", compact)
+
+
+def shorter_one_not_synced() -> Any:
+    def compact(*arguments: Any) -> Journal:
+        with patch.object(Journal, "_commit", lambda self, frame: journal.write_all(self._calls, self._fd, frame)):
+            return original(*arguments)
+
+    original = compaction.compacted
+    return patch.object(folder, "compacted", compact)
+
+
+def older_segments_removed() -> Any:
+    def remove(place: Any, shorter: Journal) -> None:
+        for older in chain.segment_numbers(place.calls, place.folder):
+            if older < shorter.number:
+                place.calls.unlink(chain.segment_path(place.folder, older))
+
+    return patch.object(folder, "empty_older", remove)
+
+
+def compacted_over_another_owner() -> Any:
+    return patch.object(compaction, "CREATE_NEW", os.O_WRONLY | os.O_CREAT)
+
+
+def compacted_without_a_look_at_the_place() -> Any:
+    return patch.object(Journal, "check_place", lambda self: None)
+
+
+def emptied_by_name() -> Any:
+    def empty(place: Any, number: int, run: str) -> None:
+        fd = place.calls.open(chain.segment_path(place.folder, number), os.O_RDWR)
+        place.calls.truncate(fd)
+        place.calls.close(fd)
+
+    return patch.object(compaction, "_empty", empty)
+
+
+def compaction_keeps_no_blobs() -> Any:
+    def forget(self: blobs.FolderBlobs, names: Any, check_fence: Any) -> None:
+        original(self, (), check_fence)
+
+    original = blobs.FolderBlobs.keep_only
+    return patch.object(blobs.FolderBlobs, "keep_only", forget)
+
+
 def no_inbox_dedupe() -> Any:
     return patch.object(Engine, "dedupe", False)
 
@@ -184,6 +237,13 @@ MUTANTS: list[Mutant] = [
     no_poison,
     no_crc,
     split_commits_not_atomic,
+    emptied_before_the_shorter_one_is_whole,
+    shorter_one_not_synced,
+    older_segments_removed,
+    compacted_over_another_owner,
+    compacted_without_a_look_at_the_place,
+    emptied_by_name,
+    compaction_keeps_no_blobs,
     no_inbox_dedupe,
     unlink_before_commit,
     event_not_synced,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbflow.core import records as r
+from nbflow.core.node import Made
 from nbflow.views.palette import ACTIVE, LOOKS, WORST_FIRST
 from nbflow.views.rows import Row, blamed, preview, row_of, stack_code, stack_row
 from nbflow.views.tally import Tally
@@ -82,8 +83,9 @@ def test_a_caught_exception_and_a_changed_node_have_a_note() -> None:
     play = Play(task("a"), task("b", 0))
     play.take(r.TaskSucceeded(0, json_value(None), play.now, play.now, caught=True))
     assert row(play, "a").note == "its exception was caught"
-    play.state.nodes[0].caught, play.state.nodes[0].changed = False, True
+    play.state.nodes[0].caught, play.state.nodes[0].made = False, Made(task("a"), {})
     assert row(play, "a").note == "changed since it ran"
+    assert row(play, "a").changed and not row(play, "b").changed
 
 
 def test_a_retry_says_why() -> None:

@@ -25,25 +25,25 @@ _MADE = "looks"  # the one module that is no file
 
 
 @cache
-def script() -> str:
-    """Return the ES module that draws the view."""
+def script(*parts: str) -> str:
+    """Return the ES module that draws the view, or only the modules of some of its parts and what they need."""
     pieces = [f"const LOOKS = {json.dumps(_looks(), ensure_ascii=True)};\n"]
-    for name in _in_order("view"):
+    for name in _in_order(*(parts or ("view",))):
         source = (HERE / "js" / f"{name}.js").read_text(encoding="utf-8")
         pieces.append(_EXPORT.sub("", _RE_EXPORT.sub("", _IMPORT.sub("", source))))
     return "\n".join(pieces)
 
 
 @cache
-def style() -> str:
-    """Return the style sheet of the view: the colours of the palette, then the sheets."""
-    sheets = [(HERE / "css" / f"{name}.css").read_text(encoding="utf-8") for name in SHEETS]
+def style(*parts: str) -> str:
+    """Return the style sheet of the view, or of some of its parts: the colours of the palette, then the sheets."""
+    sheets = [(HERE / "css" / f"{name}.css").read_text(encoding="utf-8") for name in parts or SHEETS]
     cells = "\n".join(f".nbf .cells .c-{c} {{ background: var(--{c}-f); border-color: var(--{c}-s); }}" for c in LOOKS)
     return "\n".join([_colours(), *sheets, cells])
 
 
-def _in_order(first: str) -> list[str]:
-    """Return the modules that ``first`` needs, each after those that it imports."""
+def _in_order(*wanted: str) -> list[str]:
+    """Return some modules and those that they need, each after those that it imports."""
     order: list[str] = []
 
     def visit(name: str) -> None:
@@ -53,7 +53,8 @@ def _in_order(first: str) -> list[str]:
             visit(needed)
         order.append(name)
 
-    visit(first)
+    for name in wanted:
+        visit(name)
     return order
 
 

@@ -24,7 +24,9 @@ export function makeCard(node, uid, rich) {
   const label = sv("text", { class: "lb", x: tx, y: stacked ? 18 : h / 2 - 2.5 }, node.short || node.label);
   const sub = sv("text", { class: "sb", x: tx, y: stacked ? 32 : h / 2 + 12 });
   const title = sv("title");
-  g.append(title, body, ring, icon, label, sub);
+  const mark = sv("g", { class: "chg", transform: `translate(${w - 5},3)` });
+  mark.append(sv("circle", { r: 7.5 }), sv("path", { d: "M-3.5,-1.8h7m-7,3.6h7M2,-4.4l-4,8.8" }));
+  g.append(title, body, ring, icon, label, sub, mark);
   const card = { g, icon, label, sub, title, shape: shapeOf(node), room: w - tx - (human ? 14 : 9) };
   if (stacked) g.append((card.bar = sv("g", { class: "seg", transform: `translate(${tx},${h - 12})` })));
   else if (rich) g.append((card.part = sv("rect", { class: "part", x: 9, y: h - 4, height: 2, width: 0, rx: 1 })));

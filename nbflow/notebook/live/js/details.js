@@ -78,6 +78,7 @@ export class Details {
     this.paintFacts(node, detail);
     this.part("cells", node.n > 1 && detail.cells, "Mapped tasks", () => cellsOf(detail.cells));
     this.part("failures", detail.failures?.length && detail.failures, "First failures", () => failuresOf(detail.failures));
+    this.part("change", detail.change, "Changed since it ran", () => changeOf(detail.change));
     this.part("error", detail.error, "Error", () => errorOf(detail.error));
     this.part("attempts", detail.attempts?.length > 1 && detail.attempts, "Attempts", () => attemptsOf(detail.attempts));
     this.part("value", detail.value ?? detail.out, "Value", () => el("pre", {}, previewOf(detail.value ?? detail.out)));
@@ -143,6 +144,14 @@ function cellsOf(cells) {
 function failuresOf(failures) {
   const line = (one) => el("li", {}, icon("f", 13), el("b", {}, one.label ?? one.node_id ?? ""), ` ${one.message ?? one.error ?? ""}`);
   return el("ul", { class: "plain" }, ...failures.map(line));
+}
+
+/** What differs from what made the result: in words, and the lines that went and came. */
+function changeOf(change) {
+  const kind = (line) => ({ "+": "came", "-": "went" })[line[0]] || (line.startsWith("...") ? "gap" : "");
+  const line = (one) => el("span", { class: kind(one) }, one || " ");
+  const diff = change.diff ? el("pre", { class: "diff", tabindex: 0 }, ...change.diff.split("\n").map(line)) : null;
+  return el("div", {}, el("p", { class: "chgline" }, change.what), diff);
 }
 
 function errorOf(error) {

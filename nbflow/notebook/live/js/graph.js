@@ -224,10 +224,13 @@ export class Graph {
       card.icon.setAttribute("href", `#${this.hooks.uid}-${code}`);
     }
     const text = this.store.subtitle(i);
-    if (card.text !== text) {
+    const changed = this.store.changed(i) > 0;
+    if (card.text !== text || card.changed !== changed) {
       card.text = text;
+      card.changed = changed;
+      card.g.classList.toggle("changed", changed);
       card.sub.textContent = text;
-      const label = `${node.label}: ${word(code)}${text.toLowerCase() === word(code).toLowerCase() ? "" : `, ${text}`}`;
+      const label = `${node.label}: ${word(code)}${text.toLowerCase() === word(code).toLowerCase() ? "" : `, ${text}`}${changed ? ", changed since it ran" : ""}`;
       card.g.setAttribute("aria-label", label);
       card.title.textContent = label;
     }

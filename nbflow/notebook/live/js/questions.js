@@ -20,7 +20,7 @@ function decided(ask) {
 
 export class Questions {
   constructor(context) {
-    this.context = context; // {root, uid, send, say, now, run, show}
+    this.context = context; // {root, uid, send, say, now, run, show, silence}
     this.cards = new Map();
     this.lines = new Map();
     this.open = el("div", { class: "open" });
@@ -211,7 +211,7 @@ class Card {
     this.sent = option;
     this.enable(false);
     setText(this.note, "Saving…");
-    const silence = "No word from the kernel yet. If it was restarted, run the cell again: the question comes back, and what you filled in is kept.";
+    const silence = this.context.silence || "No word from the kernel yet. If it was restarted, run the cell again: the question comes back, and what you filled in is kept.";
     this.timer = setTimeout(() => this.reopen(silence), PATIENCE);
     try {
       this.context.send({ t: "answer", id: this.ask.id, view: this.context.uid, option: option.value, ...answer });

@@ -43,7 +43,7 @@ export class Store {
     return Object.keys(rows).map(Number);
   }
 
-  /** started, ended, attempt, done, total, note, counts */
+  /** started, ended, attempt, done, total, note, counts, and how many changed, where there are */
   row(i) {
     return this.rows[i] || NOTHING;
   }
@@ -56,6 +56,11 @@ export class Store {
   holds(i, code) {
     const counts = this.row(i)[6];
     return counts ? counts[code] > 0 : this.code(i) === code;
+  }
+
+  /** How many results of a node, or of the stack that it is, other code or inputs have made than it has now. */
+  changed(i) {
+    return this.row(i)[7] || 0;
   }
 
   took(i) {
