@@ -6,6 +6,7 @@ import json
 from dataclasses import MISSING, Field, asdict, fields
 from typing import Any
 
+from . import machine, rules
 from .graph import Code, Json, NodeSpec
 from .records import RECORDS, Record
 from .retry import DEFAULT_OPTIONS, Options, RetryPolicy
@@ -15,6 +16,9 @@ _KEYS = {
     "token": "k", "owner": "w", "workflow_id": "id", "metadata": "m", "environment": "env", "retry_at": "ra",
     "event_id": "id", "payload": "v", "deadline": "dl", "fallback": "fb", "prompt": "p", "undelivered": "u",
 }  # fmt: skip
+
+KNOWN: dict[str, type[Record]] = {**RECORDS, **machine.RECORDS, **rules.RECORDS}
+"""Every kind of record, by its tag."""
 
 _encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=True, check_circular=False).encode
 _REQUIRED = object()
@@ -45,7 +49,7 @@ def decode(wire: Json) -> Record | None:
 
     Raises UnknownRecord for an unknown one with ``"!": 1``: only a newer nbflow can read this run.
     """
-    cls = RECORDS.get(wire["t"])
+    cls = KNOWN.get(wire["t"])
     if cls is None:
         if wire.get("!"):
             raise UnknownRecord(f"a record of type {wire['t']!r} needs a newer nbflow: pip install -U nbflow")
@@ -63,11 +67,14 @@ def _code_to_wire(code: Code) -> Json:
     wire: Json = {"key": code.key, "name": code.name, "v": code.value, "fp": code.fingerprint}
     if code.options != DEFAULT_OPTIONS:
         wire["opt"] = options_to_wire(code.options)
+    if code.source:
+        wire["src"] = code.source
     return wire
 
 
 def _code_from_wire(wire: Json) -> Code:
-    return Code(wire["key"], wire["name"], wire["v"], options_from_wire(wire.get("opt", {})), wire.get("fp", ""))
+    options = options_from_wire(wire.get("opt", {}))
+    return Code(wire["key"], wire["name"], wire["v"], options, wire.get("fp", ""), wire.get("src", ""))
 
 
 def options_to_wire(options: Options) -> Json:
@@ -87,6 +94,8 @@ def options_from_wire(wire: Json) -> Options:
         if isinstance(policy.get("retry_exceptions"), list):
             policy["retry_exceptions"] = tuple(policy["retry_exceptions"])
         known["retry"] = RetryPolicy(**policy)
+    if "resources" in known:
+        known["resources"] = tuple((name, amount) for name, amount in known["resources"])
     return Options(**known)
 
 
@@ -112,6 +121,6 @@ _SHAPES: dict[type[Record], tuple[tuple[str, str, Any, Any, Any], ...]] = {
         (f.name, _KEYS.get(f.name, f.name), _default(f), _TO_WIRE.get(f.name), _FROM_WIRE.get(f.name))
         for f in fields(cls)  # type: ignore[arg-type]
     )
-    for cls in RECORDS.values()
+    for cls in KNOWN.values()
 }
 """For each record its fields: name, key in JSON, default, and how the value goes there and back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable
+from heapq import heappush
 from typing import TYPE_CHECKING
 
 from .answers import fitted
@@ -87,11 +88,16 @@ def close_wait(state: RunState, index: int, commands: list[Command]) -> None:
 
 
 def deliver_early(state: RunState, commands: list[Command]) -> None:
-    """Give events that came while their waits were put aside to the oldest wait of their key."""
-    state.recheck = False
-    for key in list(state.waiting):
-        while (queue := state.waiting.get(key)) and (early := state.inbox.take(key)) is not None:
-            give(state, queue[0], early, commands)
+    """Give one event that came while its wait was put aside to the oldest wait of its key; the rest follows later.
+
+    Whatever one event decides is settled before the next is given: it may close the wait that would take that one.
+    """
+    early = state.inbox.first(state.waiting)
+    if early is None:
+        state.recheck = False
+        return
+    state.inbox.take(early.key)
+    give(state, state.waiting[early.key][0], early, commands)
 
 
 def give(state: RunState, index: int, event: EventReceived, commands: list[Command]) -> bool:
@@ -119,6 +125,9 @@ def finish(state: RunState, index: int, commands: list[Command]) -> None:
         node = nodes[current]
         for other in node.dependents:
             dependent = nodes[other]
+            if dependent.spec.kind is NodeKind.ANY:
+                heappush(state.choices, other)
+                continue
             dependent.missing -= 1
             if dependent.missing == 0 and live and dependent.status is N.PENDING and dependent.needed:
                 if dependent.spec.kind is NodeKind.VALUE:
@@ -129,7 +138,7 @@ def finish(state: RunState, index: int, commands: list[Command]) -> None:
         node.dependents = ()
         if node.followers:
             work.extend(_lead(state, current, commands))
-        if node.output < 0 and node.spec.kind is not NodeKind.VALUE:
+        if node.output < 0 and not node.spec.kind.composed:
             release(state, node.spec.deps, commands)
         if node.owner >= 0 and nodes[node.owner].spec.kind is NodeKind.DRIVER:
             commands.append(CallEnded(node.owner, current))
@@ -137,8 +146,8 @@ def finish(state: RunState, index: int, commands: list[Command]) -> None:
             commands.append(FinishRun())
         elif node.uses == 0 and node.alias < 0:
             commands.append(DropValue(current))
-            if node.spec.kind is NodeKind.VALUE:
-                release(state, node.spec.deps, commands)
+            if node.spec.kind.composed:
+                release(state, node.inputs, commands)
 
 
 def _lead(state: RunState, index: int, commands: list[Command]) -> list[int]:
@@ -189,8 +198,8 @@ def release(state: RunState, deps: Iterable[int], commands: list[Command]) -> No
             node = nodes[index]
         node.uses -= 1
         if node.uses == 0 and node.status.finished:
-            if node.spec.kind is NodeKind.VALUE:
-                work.extend(node.spec.deps)
+            if node.spec.kind.composed:
+                work.extend(node.inputs)
             commands.append(DropValue(index))
 
 
@@ -198,7 +207,7 @@ def unreleased(state: RunState, index: int) -> tuple[int, ...]:
     """Return the nodes whose values an unfinished node still needs."""
     node = state.nodes[index]
     if node.output < 0:
-        return node.spec.deps
+        return node.inputs
     return (node.output,) if state.catches(index) else ()
 
 
@@ -252,6 +261,7 @@ def skip_below(state: RunState, index: int, commands: list[Command]) -> None:
             work.append(node.children)
             if node.needed:
                 release(state, unreleased(state, child), commands)
+                node.needed = False
             if node.status not in (N.FAILED, N.SKIPPED, N.CANCELED):
                 stop(state, child, commands)
                 state.set_status(child, N.SKIPPED)
@@ -293,7 +303,9 @@ def start_ready(state: RunState, order: Iterable[int], commands: list[Command]) 
         node = state.nodes[index]
         if node.missing or node.status is not N.PENDING:
             continue
-        if node.spec.kind is NodeKind.VALUE:
+        if node.spec.kind is NodeKind.ANY:
+            heappush(state.choices, index)
+        elif node.spec.kind is NodeKind.VALUE:
             state.set_status(index, N.DONE)
             finish(state, index, commands)
         else:

@@ -16,6 +16,14 @@ TOP = -1
 FORGOTTEN = -2
 """The owner of nodes that are no part of the run any more."""
 
+GONE = "gone"
+"""The codec of a stored value that was removed after its run had succeeded: only what a person may read is left."""
+
+
+def is_gone(stored: Json | None) -> bool:
+    """Tell whether a stored value was removed after its run had succeeded."""
+    return stored is not None and stored.get("c") == GONE
+
 
 class NodeKind(StrEnum):
     """What it takes to finish a node."""
@@ -28,6 +36,13 @@ class NodeKind(StrEnum):
     """Nothing but its parts: a stored value, or a container of other nodes' values."""
     DRIVER = "d"
     """Decide what happens next, call by call, until it says that the run is over."""
+    ANY = "a"
+    """Nothing but the first of its parts that is done; the others are put aside."""
+
+    @property
+    def composed(self) -> bool:
+        """True when the value is made of the values of others, and nothing is stored for it."""
+        return self is NodeKind.VALUE or self is NodeKind.ANY
 
 
 _KINDS = {kind.value: kind for kind in NodeKind}
@@ -38,7 +53,8 @@ class Code:
     """A function or listener class with its options, stored once per run and shared by its nodes.
 
     ``value`` is the stored pickle, None when the code cannot be pickled: then only ``run(dag, workflow_id=...)``
-    can go on. ``fingerprint`` changes when the source does.
+    can go on. ``fingerprint`` changes when the source does. ``source`` is text for people, of a bounded length: the
+    code, and what it refers to in the notebook; empty when it is not known.
     """
 
     key: str
@@ -46,6 +62,7 @@ class Code:
     value: Json | None = None
     options: Options = DEFAULT_OPTIONS
     fingerprint: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,10 @@ class NodeSpec:
     def at(self, deps: tuple[int, ...]) -> NodeSpec:
         """Return the same node with its dependencies at other indices."""
         return NodeSpec(self.node_id, self.kind, deps, self.code, self.call, self.group, self.metadata)
+
+    def with_code(self, code: str) -> NodeSpec:
+        """Return the same node with other code."""
+        return NodeSpec(self.node_id, self.kind, self.deps, code, self.call, self.group, self.metadata)
 
     def to_wire(self) -> list[Any]:
         """Return a compact JSON form."""

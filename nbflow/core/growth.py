@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidTransition
-from . import flow, resume
+from . import changes, choice, flow, resume
 from .commands import Command
 from .graph import TOP, NodeKind, NodeSpec
 from .node import Node
-from .status import NodeStatus
 
 if TYPE_CHECKING:
     from .records import GraphCommitted, TaskGrew
@@ -37,38 +36,30 @@ def adopt(state: RunState, output: int) -> None:
             place = len(state.nodes)
             state.add(Node(spec))
         places.append(place)
-    stale, unmoved = [], places == list(range(len(places)))
+    stale, unmoved, earlier = [], places == list(range(len(places))), dict[int, NodeSpec]()
     for spec, place in zip(specs, places, strict=True):
         moved = spec if unmoved else spec.at(tuple([places[dep] for dep in spec.deps]))
-        if state.nodes[place].spec.kind is not spec.kind:
+        if state.nodes[place].spec.kind is not spec.kind or choice.is_stale(state.nodes[place], moved):
             stale.append(place)
-        _replace(state, place, moved)
+        earlier[place] = _replace(state, place, moved)
     resume.reset(state, [*stale, *before.values()])
     for gone in before.values():
         state.forget(gone)
     state.output = places[output]
     state.driver = state.output if state.nodes[state.output].spec.kind is NodeKind.DRIVER else -1
+    changes.mark(state, earlier)
     _reindex(state)
 
 
-def _replace(state: RunState, place: int, spec: NodeSpec) -> None:
+def _replace(state: RunState, place: int, spec: NodeSpec) -> NodeSpec:
+    """Give a node its new spec and return the one before."""
     node = state.nodes[place]
-    if node.status.finished or node.status is NodeStatus.GROWN:
-        # the result stays that of the older code, however often the newer one is given
-        node.changed = node.changed or _differs(state, node.spec, spec)
-    elif node.wait is not None and node.event is None and _differs(state, node.spec, spec):
+    before, node.spec = node.spec, spec
+    unanswered = node.wait is not None and node.event is None and not node.status.finished
+    if unanswered and changes.differs(state, before, spec):
         node.wait = None  # the open question is not the one of the new graph: ask that
-    node.spec = spec
     state.changed.add(place)
-
-
-def _differs(state: RunState, old: NodeSpec, new: NodeSpec) -> bool:
-    old_code, new_code = state.codes.get(old.code), state.codes.get(new.code)
-    return (
-        (old_code.fingerprint if old_code else "") != (new_code.fingerprint if new_code else "")
-        or old.call != new.call
-        or old.deps != new.deps
-    )
+    return before
 
 
 def _reindex(state: RunState) -> None:
@@ -118,7 +109,7 @@ def grow(state: RunState, owner: int, output: int, commands: list[Command]) -> N
         name(state, len(state.nodes) - 1)
     for index in parent.children:
         node = state.nodes[index]
-        node.missing = len(node.spec.deps)
+        node.missing = 0 if node.spec.kind is NodeKind.ANY else len(node.spec.deps)
         for dep in node.spec.deps:
             needed = state.nodes[dep]
             needed.dependents = dependents = needed.dependents or []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class Inbox:
             del self._by_key[key]
         del self._order[event.event_id]
         return event
+
+    def first(self, keys: Container[str]) -> EventReceived | None:
+        """Return the oldest unconsumed event of any of these keys, or None; it stays."""
+        return next((event for event in self._order.values() if event.key in keys), None)
+
+    def oldest(self) -> EventReceived | None:
+        """Return the oldest unconsumed event, or None; it stays."""
+        return next(iter(self._order.values()), None)
 
     def take_id(self, event_id: str) -> EventReceived | None:
         """Return one unconsumed event and forget it, or None."""

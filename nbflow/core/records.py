@@ -70,11 +70,12 @@ class NodesAdded(Record):
 
 @dataclass(frozen=True, slots=True)
 class GraphCommitted(Record):
-    """The nodes that lay ready became the graph; a node with a known id keeps what it has."""
+    """The nodes that lay ready became the graph; known ids keep what they have. ``cleanup`` empty is as before."""
 
     tag = "graph"
     output: int
     metadata: Json | None = None
+    cleanup: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,28 @@ class NodesReset(Record):
 
     tag = "reset"
     nodes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodesRecoded(Record):
+    """Nodes that the run had grown took the code given now; ``key`` names it. Results stay, and are marked."""
+
+    tag = "recoded"
+    key: str
+    nodes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunForked(Record):
+    """All before is the history of run ``source``, shared but for the results of ``nodes`` and what needs them."""
+
+    tag = "forked"
+    workflow_id: str
+    source: str
+    at: float
+    after: str = ""
+    metadata: Json = field(default_factory=dict)
+    nodes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +252,17 @@ class ListenerCommitted(NodeRecord):
 
 @dataclass(frozen=True, slots=True)
 class WaitExpired(NodeRecord):
-    """The deadline of a wait that has a fallback passed. Dropped when the wait is over already."""
+    """A wait ended without an event: its deadline passed, or ``why`` tells what else. Dropped when it is over already.
+
+    Its value is the wait's fallback; with ``value`` a failure that was caught is.
+    """
 
     tag = "expired"
     node: int
     token: int
     at: float
+    why: str = ""
+    value: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +341,7 @@ RECORDS: dict[str, type[Record]] = {
     cls.tag: cls
     for cls in (
         RunCreated, RunOpened, CodeAdded, NodesAdded, GraphCommitted, RunStarted, NodesReset,
-        TaskStarted, TaskSucceeded, TaskGrew, TaskAttemptFailed, RetryDue, TaskFailed,
+        NodesRecoded, RunForked, TaskStarted, TaskSucceeded, TaskGrew, TaskAttemptFailed, RetryDue, TaskFailed,
         WaitOpened, Notified, EventReceived, ListenerFired, ListenerCommitted, WaitExpired,
         NodesCalled, CallAgain, CallStopped, CallsForgotten,
         RunSucceeded, RunFailed, RunCanceled, RunDetached,

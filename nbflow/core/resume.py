@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from . import calls, flow
+from . import calls, choice, flow
 from .commands import CatchFailure, Command, FinishRun, WrapCaught
-from .graph import FORGOTTEN, TOP, NodeKind
+from .graph import FORGOTTEN, TOP, Json, NodeKind, is_gone
 from .node import NOTHING
 from .status import NodeStatus
 
 if TYPE_CHECKING:
     from .node import Node
+    from .records import RunForked
     from .state import RunState
 
 N = NodeStatus
@@ -52,7 +53,7 @@ def reset(state: RunState, indices: Iterable[int]) -> None:
     consumers: dict[int, list[int]] = {}
     for index, node in enumerate(state.nodes):
         if node.owner != FORGOTTEN:
-            for dep in node.spec.deps:
+            for dep in node.inputs:
                 consumers.setdefault(dep, []).append(index)
     work, seen, again = list(indices), set(), set()
     while work:
@@ -66,11 +67,17 @@ def reset(state: RunState, indices: Iterable[int]) -> None:
             continue
         forget_result(state, index)
         work.extend(consumers.get(index, ()))
-        while node.owner >= 0 and node.owner not in again:
-            # the value of the node that grew it depends on it too
+        while node.owner >= 0 and node.owner not in again and _gives_value(state, index, node.owner):
+            # the value of the node that grew it is this one's
             again.add(node.owner)
             work.extend(consumers.get(node.owner, ()))
-            node = _grow_again(state, node.owner)
+            index, node = node.owner, _grow_again(state, node.owner)
+
+
+def _gives_value(state: RunState, index: int, owner: int) -> bool:
+    """Tell whether the value of a node depends on this one of those that it grew or called."""
+    above = state.nodes[owner]
+    return above.output == index or above.spec.kind is NodeKind.DRIVER
 
 
 def _grow_again(state: RunState, index: int) -> Node:
@@ -80,6 +87,18 @@ def _grow_again(state: RunState, index: int) -> Node:
     if node.status is not N.GROWN:
         state.set_status(index, N.GROWN)
     return node
+
+
+def fork(state: RunState, record: RunForked) -> None:
+    """Make the history of another run that of this one, which nobody runs yet; even a canceled one may go on so."""
+    state.workflow_id, state.created, state.metadata = record.workflow_id, record.at, record.metadata
+    state.forked_from, state.forked_after = record.source, record.after
+    state.started, state.ended, state.failed, state.undelivered = 0.0, 0.0, -1, ()
+    for index, node in enumerate(state.nodes):
+        if node.status is N.CANCELED and node.owner != FORGOTTEN:
+            _try_again(state, index)
+    reopen(state)
+    reset(state, record.nodes)
 
 
 def forget_result(state: RunState, index: int) -> None:
@@ -94,9 +113,9 @@ def forget_result(state: RunState, index: int) -> None:
         calls.forget(state, calls.calls_of(state, index))
         state.parts.pop(index, None)
     node.value = node.event = node.wait = node.error = None
-    node.alias = node.output = node.failing = -1
+    node.alias = node.output = node.failing = node.chosen = -1
     node.children, node.followers = NOTHING, ()
-    node.attempt, node.retry_at, node.caught, node.changed = 0, 0.0, False, False
+    node.attempt, node.retry_at, node.caught, node.made = 0, 0.0, False, None
     state.set_status(index, N.PENDING)
 
 
@@ -109,17 +128,19 @@ def plan(state: RunState, commands: list[Command]) -> None:
     if state.output < 0:
         return
     nodes[state.output].uses = 1  # the result stays in memory to the end
+    choice.foresee(state)
     order, grown = _needed(state)
     for index in grown:  # an owner comes before what it has grown
         flow.follow(state, index)
     for index in order:
         node = nodes[index]
-        for dep in node.spec.deps:
+        for dep in node.inputs:
             nodes[state.resolve(dep)].uses += 1
             if not nodes[dep].status.finished:
                 nodes[dep].dependents = dependents = nodes[dep].dependents or []
                 dependents.append(index)
-                node.missing += 1
+                node.missing += node.spec.kind is not NodeKind.ANY
+    choice.put_aside(state)
     if nodes[state.output].status.finished:
         commands.append(FinishRun())
     _ask_again(state, grown, commands)
@@ -145,7 +166,7 @@ def _needed(state: RunState) -> tuple[list[int], list[int]]:
                 work.append(node.output)
         else:
             needed.append(index)
-            work.extend(node.spec.deps)
+            work.extend(node.inputs)
             if node.spec.kind is NodeKind.DRIVER:
                 work.extend(call for call in calls.calls_of(state, index) if nodes[call].status is N.GROWN)
     return sorted(needed), sorted(grown)
@@ -154,16 +175,20 @@ def _needed(state: RunState) -> tuple[list[int], list[int]]:
 def _recall(state: RunState, index: int) -> None:
     """Settle what a needed node has: a value that lived in the memory of the owner before is made once more."""
     node = state.nodes[index]
-    if node.status in (N.FAILED, N.SKIPPED):
+    if node.status in (N.FAILED, N.SKIPPED, N.CANCELED):
         _try_again(state, index)
-    elif node.status.finished and state.nodes[state.resolve(index)].value is None:
+    elif node.status.finished and _is_lost(state.nodes[state.resolve(index)].value):
         if node.output >= 0:
             failing = node.failing
             _grow_again(state, index).failing = failing
-        elif node.spec.kind is NodeKind.VALUE:
+        elif node.spec.kind.composed:
             state.set_status(index, N.PENDING)
         else:
             forget_result(state, index)
+
+
+def _is_lost(value: Json | None) -> bool:
+    return value is None or is_gone(value)
 
 
 def _ask_again(state: RunState, grown: list[int], commands: list[Command]) -> None:

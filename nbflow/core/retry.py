@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -40,7 +41,8 @@ class Options:
     """What the user asked for a task, apart from its code; all of it survives a restart.
 
     ``timeout`` is in seconds. ``checkpoint`` None inherits from the task that made the node, else True.
-    ``executor`` and ``loop`` are names; ``mark_start`` journals the start before the body runs (at most once).
+    ``executor`` and ``loop`` are names; ``mark_start`` journals the start before the body runs (at most once);
+    ``resources`` are (name, amount) pairs, of which "CPU" is the number of slots on the executor.
     """
 
     retry: RetryPolicy = RetryPolicy()
@@ -50,6 +52,12 @@ class Options:
     executor: str | None = None
     loop: str | None = None
     mark_start: bool = False
+    resources: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def slots(self) -> int:
+        """How many slots of its executor the body holds: at least one."""
+        return max(1, math.ceil(dict(self.resources).get("CPU", 1))) if self.resources else 1
 
 
 DEFAULT_OPTIONS = Options()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from ..errors import InvalidTransition
-from . import bodies, calls, flow, growth, resume, waits
+from . import bodies, calls, changes, choice, flow, growth, moves, resume, rules, waits
 from . import records as r
 from .commands import Command
 from .graph import FORGOTTEN, TOP, Code, Json
@@ -46,6 +46,9 @@ class RunState:
         self.output = -1
         self.failed = -1
         self.undelivered: tuple[str, ...] = ()
+        self.cleanup = ""
+        self.forked_from = ""
+        self.forked_after = ""
         self.numbers: dict[str, int] = {}
         self.inbox: Final = Inbox()
         self.tokens = 0
@@ -55,7 +58,9 @@ class RunState:
         self.driver = -1
         self.parts: dict[int, Any] = {}
         self.waiting: dict[str, list[int]] = {}
+        self.asked: dict[int, None] = {}
         self.recheck = False
+        self.choices: list[int] = []
         self._recent: deque[r.Record] = deque(maxlen=RECENT)
 
     # ---- the door ----
@@ -65,8 +70,8 @@ class RunState:
         commands: list[Command] = []
         _HANDLERS[type(record)](self, record, commands)
         self._recent.append(record)
-        while self.recheck:
-            flow.deliver_early(self, commands)
+        while self.choices or self.recheck:
+            (choice.settle if self.choices else flow.deliver_early)(self, commands)
         return commands
 
     def handle_all(self, records: Iterable[r.Record]) -> list[Command]:
@@ -128,6 +133,7 @@ class RunState:
         if self.index.get(node.node_id) == index:
             del self.index[node.node_id]
         node.value = node.event = node.wait = None
+        self.asked.pop(index, None)
         node.status = NodeStatus.PENDING
         self.changed.add(index)
 
@@ -185,6 +191,7 @@ class RunState:
 
     def _on_opened(self, record: r.RunOpened, _: list[Command]) -> None:
         opened = self.move_run(record)
+        self.environment = record.owner.get("environment", self.environment)
         self.staged.clear()
         if opened:
             resume.reopen(self)
@@ -200,6 +207,7 @@ class RunState:
         if self.move_run(record):
             growth.adopt(self, record.output)
             self.metadata = self.metadata if record.metadata is None else record.metadata
+            self.cleanup = record.cleanup or self.cleanup
 
     def _on_started(self, record: r.RunStarted, commands: list[Command]) -> None:
         if self.move_run(record):
@@ -207,11 +215,25 @@ class RunState:
             resume.plan(self, commands)
 
     def _on_reset(self, record: r.NodesReset, _: list[Command]) -> None:
+        self._check_nodes(record)
+        if self.move_run(record):
+            resume.reset(self, record.nodes)
+
+    def _on_recoded(self, record: r.NodesRecoded, _: list[Command]) -> None:
+        self._check_nodes(record)
+        if self.move_run(record):
+            changes.recode(self, record.key, record.nodes)
+
+    def _on_forked(self, record: r.RunForked, _: list[Command]) -> None:
+        self._check_nodes(record)
+        self.move_run(record)
+        self.staged.clear()
+        resume.fork(self, record)
+
+    def _check_nodes(self, record: r.NodesReset | r.NodesRecoded | r.RunForked) -> None:
         unknown = [index for index in record.nodes if not 0 <= index < len(self.nodes)]
         if unknown:
             raise InvalidTransition(f"run {self.workflow_id!r} has no nodes {unknown}: {record}")
-        if self.move_run(record):
-            resume.reset(self, record.nodes)
 
     def _on_run_succeeded(self, record: r.RunSucceeded, _: list[Command]) -> None:
         if self.move_run(record):
@@ -240,6 +262,8 @@ _HANDLERS: dict[type[r.Record], Handler] = {
     r.GraphCommitted: RunState._on_graph,
     r.RunStarted: RunState._on_started,
     r.NodesReset: RunState._on_reset,
+    r.NodesRecoded: RunState._on_recoded,
+    r.RunForked: RunState._on_forked,
     r.RunSucceeded: RunState._on_run_succeeded,
     r.RunFailed: RunState._on_run_failed,
     r.RunCanceled: RunState._on_canceled,
@@ -247,4 +271,6 @@ _HANDLERS: dict[type[r.Record], Handler] = {
     **bodies.HANDLERS,
     **waits.HANDLERS,
     **calls.HANDLERS,
+    **moves.HANDLERS,
+    **rules.HANDLERS,
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InvalidTransition
 from . import records as r
+from .changes import what_changed
 from .state import RunState
 from .status import NodeStatus
 from .tell import moment, tell
@@ -57,6 +58,7 @@ def _rows(records: list[r.Record], wanted: set[int]) -> list[Row]:
     last = -1
     for number, record in enumerate(records):
         before = {index: state.nodes[index].status for index in wanted if index < len(state.nodes)}
+        marked = {index for index in before if state.nodes[index].changed}
         try:
             state.handle(record)
         except InvalidTransition as error:
@@ -67,7 +69,29 @@ def _rows(records: list[r.Record], wanted: set[int]) -> list[Row]:
             if index >= len(state.nodes):
                 continue
             named = isinstance(record, r.NodeRecord) and record.node == index
-            if named or before.get(index) is not state.nodes[index].status:
-                rows.append(Row(number, moment(record), tell(record), state.nodes[index].status))
+            kept = _kept(state, index, record) + _changed(state, index, index in marked)
+            if named or kept or before.get(index) is not state.nodes[index].status:
+                rows.append(Row(number, moment(record), tell(record) + kept, state.nodes[index].status))
                 last = index
     return rows
+
+
+def _changed(state: RunState, index: int, marked: bool) -> str:
+    """Return what to add where a result stops being, or is again, that of the code and inputs given now."""
+    if state.nodes[index].changed == marked or not (marked or state.nodes[index].made):
+        return ""
+    if marked:
+        return "; what made its result is given again" if state.nodes[index].status.finished else ""
+    return f"; its result stays, which other {' and '.join(what_changed(state, index))} made"
+
+
+def _kept(state: RunState, index: int, record: r.Record) -> str:
+    """Return what to add about an event of a wait's key that no wait takes now, or to the end."""
+    wait = state.nodes[index].wait
+    if wait is None or not wait.key:
+        return ""
+    waiting = {event.event_id for event in state.inbox.waiting() if event.key == wait.key}
+    if isinstance(record, r.EventReceived):
+        return "; nobody waits for it now, so it is kept" if record.event_id in waiting else ""
+    left = waiting.intersection(record.undelivered) if isinstance(record, r.RunSucceeded | r.RunCanceled) else ()
+    return f"; nobody took {', '.join(map(repr, sorted(left)))} for {wait.key!r}" if left else ""

@@ -20,6 +20,7 @@ from .records import (
     ListenerCommitted,
     ListenerFired,
     NodeRecord,
+    NodesRecoded,
     NodesReset,
     Record,
     RetryDue,
@@ -27,6 +28,7 @@ from .records import (
     RunCreated,
     RunDetached,
     RunFailed,
+    RunForked,
     RunOpened,
     RunStarted,
     RunSucceeded,
@@ -109,11 +111,13 @@ RUN_RECORDS: tuple[type[Record], ...] = (
     RunOpened,
     GraphCommitted,
     NodesReset,
+    NodesRecoded,
     RunStarted,
     RunSucceeded,
     RunFailed,
     RunCanceled,
     RunDetached,
+    RunForked,
 )
 
 RUN_TRANSITIONS: dict[tuple[WorkflowStatus | None, type[Record]], WorkflowStatus | None] = {
@@ -122,6 +126,7 @@ RUN_TRANSITIONS: dict[tuple[WorkflowStatus | None, type[Record]], WorkflowStatus
     (W.CANCELED, RunOpened): IGNORED,
     (W.PENDING, GraphCommitted): W.PENDING,
     (W.PENDING, NodesReset): W.PENDING,
+    (W.PENDING, NodesRecoded): W.PENDING,
     (W.PENDING, RunStarted): W.RUNNING,
     # the turn of a run may come in the same commit as its cancellation
     (W.CANCELED, RunStarted): IGNORED,
@@ -137,5 +142,7 @@ RUN_TRANSITIONS: dict[tuple[WorkflowStatus | None, type[Record]], WorkflowStatus
     (W.CANCELED, RunCanceled): IGNORED,
     (W.PENDING, RunDetached): W.RESUMABLE,
     (W.RUNNING, RunDetached): W.RESUMABLE,
+    # a history that another run shares
+    **{(status, RunForked): W.RESUMABLE for status in W},
     **{(status, RunDetached): IGNORED for status in (W.RESUMABLE, W.SUCCESSFUL, W.FAILED, W.CANCELED)},
 }

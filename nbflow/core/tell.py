@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from . import machine
 from . import records as r
 from .graph import TOP, Json
+from .rules import FlowDefined, RulesEvaluated
 
 RECENT = 100
 """Records that a state remembers, to be told when one comes that cannot happen."""
@@ -19,6 +21,8 @@ _SENTENCES: dict[type[r.Record], Callable[[Any], str]] = {
     r.GraphCommitted: lambda x: "the graph was set",
     r.RunStarted: lambda x: "the run got its turn",
     r.NodesReset: lambda x: f"{_nodes(len(x.nodes))} put back to run again",
+    r.NodesRecoded: lambda x: f"{_nodes(len(x.nodes))} given other code",
+    r.RunForked: lambda x: _forked(x),
     r.TaskStarted: lambda x: f"attempt {x.attempt} began",
     r.TaskSucceeded: lambda x: _succeeded(x),
     r.TaskGrew: lambda x: f"attempt {x.attempt} returned a continuation",
@@ -30,11 +34,14 @@ _SENTENCES: dict[type[r.Record], Callable[[Any], str]] = {
     r.EventReceived: lambda x: f"event {x.event_id!r} for {x.key!r} came in" + (f" from {x.by}" if x.by else ""),
     r.ListenerFired: lambda x: f"the listener of wait {x.token} brought an event",
     r.ListenerCommitted: lambda x: "the source of the event was told",
-    r.WaitExpired: lambda x: f"wait {x.token} passed its deadline",
+    r.WaitExpired: lambda x: f"wait {x.token} " + (f"ended: {x.why}" if x.why else "passed its deadline"),
     r.NodesCalled: lambda x: f"node {x.node} called what lay ready for it",
     r.CallAgain: lambda x: "it was started again",
     r.CallStopped: lambda x: "it was stopped" + (f" by {x.by}" if x.by else ""),
     r.CallsForgotten: lambda x: f"{_nodes(len(x.calls))} left to the history",
+    FlowDefined: lambda x: f"the flow was given {_count(len(x.tasks), 'task')}",
+    RulesEvaluated: lambda x: _evaluated(x),
+    **machine.SENTENCES,
     r.RunSucceeded: lambda x: "the run succeeded",
     r.RunFailed: lambda x: f"the run failed at node {x.node}",
     r.RunCanceled: lambda x: "the run was canceled" + (f" by {x.by}" if x.by else ""),
@@ -61,6 +68,19 @@ def moment(record: r.Record) -> float | None:
 
 def _nodes(count: int) -> str:
     return "1 node was" if count == 1 else f"{count} nodes were"
+
+
+def _evaluated(x: RulesEvaluated) -> str:
+    done = [f"{word} {task}#{seq}" if seq else f"{word} {task}".strip() for word, task, seq, *_ in x.actions]
+    return f"the rules looked at {x.event['key']!r}: {', '.join(done) or 'nothing to do'}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _forked(x: r.RunForked) -> str:
+    return f"run {x.workflow_id!r} was forked from {x.source!r}" + (f" after {x.after!r}" if x.after else "")
 
 
 def _succeeded(record: r.TaskSucceeded) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidTransition
-from . import flow
+from . import choice, flow, moves
 from .commands import Acknowledge, Command, CommitEvent, EventKept, KeepWait
+from .machine import machine_of
 from .records import EventReceived, ListenerCommitted, ListenerFired, Notified, Record, WaitExpired, WaitOpened
 from .status import WorkflowStatus
 
@@ -23,6 +24,8 @@ def opened(state: RunState, wait: WaitOpened, commands: list[Command]) -> None:
         return
     node = state.nodes[wait.node]
     node.wait, node.started, node.told = wait, wait.at, ()
+    if wait.prompt is not None:
+        state.asked[wait.node] = None
     while wait.key and (early := state.inbox.take(wait.key)) is not None:
         if flow.give(state, wait.node, early, commands):
             return
@@ -38,7 +41,10 @@ def received(state: RunState, event: EventReceived, commands: list[Command]) -> 
     if state.status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
         commands.append(Acknowledge(event.event_id, "closed"))
         return
-    queue = state.waiting.get(event.key)
+    queue, machine = state.waiting.get(event.key), machine_of(state)
+    if machine is not None and (not queue or event.key in machine.asked):
+        moves.arrived(state, machine, event, commands)
+        return
     if not queue:
         state.inbox.keep(event)
         commands.append(Acknowledge(event.event_id, "queued"))
@@ -56,6 +62,7 @@ def fired(state: RunState, record: ListenerFired, commands: list[Command]) -> No
     node.event, node.ended = record.event, record.at
     flow.close_wait(state, record.node, commands)
     commands.append(CommitEvent(record.node))
+    choice.consider(state, record.node)
 
 
 def committed(state: RunState, record: ListenerCommitted, commands: list[Command]) -> None:
@@ -68,11 +75,13 @@ def committed(state: RunState, record: ListenerCommitted, commands: list[Command
 
 
 def expired(state: RunState, record: WaitExpired, commands: list[Command]) -> None:
-    """End a wait with its fallback."""
+    """End a wait with its fallback, or with its failure as its value."""
     if not _is_open(state, record) or not state.move(record):
         return
     node = state.nodes[record.node]
-    node.value, node.ended = (node.wait.fallback if node.wait else None), record.at
+    node.caught = record.value is not None
+    node.value = record.value or (node.wait.fallback if node.wait else None)
+    node.ended = record.at
     flow.close_wait(state, record.node, commands)
     flow.finish(state, record.node, commands)
 

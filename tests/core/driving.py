@@ -17,7 +17,7 @@ from nbflow.core.status import NodeStatus, WorkflowStatus
 
 from .oracle import step, waiting
 from .programs import Program
-from .runs import ERROR, check, created
+from .runs import ERROR, MENDED, check, created
 from .twins import Model
 
 N = NodeStatus
@@ -40,7 +40,7 @@ class Driver:
         self.events = 0
         self._forget_owner()
         if lines is None:
-            for record in created():
+            for record in [*created(), r.CodeAdded(MENDED)]:
                 self.put(record)
             self.give_graph(0)
         else:
@@ -92,6 +92,11 @@ class Driver:
         if between is not None:
             between()
         self.start()
+
+    def fork(self, nodes: tuple[int, ...]) -> None:
+        """Go on as another run that shares the journal, but for the results of ``nodes``."""
+        self.journal.append(encode(r.RunForked("fork", self.state.workflow_id, 12.0, nodes=nodes)))
+        self.crash()
 
     def _forget_owner(self) -> None:
         self.held: dict[int, Any] = {}
@@ -151,6 +156,9 @@ class Driver:
         """Return a value from memory or journal; fails when it is nowhere."""
         node = self.state.resolve(node)
         spec = self.state.nodes[node].spec
+        if spec.kind is NodeKind.ANY:
+            chosen = self.state.nodes[node].chosen
+            return [spec.deps.index(chosen), self.value(chosen)]
         if spec.kind is NodeKind.VALUE:
             return [self.value(dep) for dep in spec.deps]
         stored = self.state.nodes[node].value
@@ -324,7 +332,9 @@ def compare(state: RunState, model: Model) -> None:
         assert seen == wanted, (index, seen, wanted)
         assert state.nodes[state.resolve(index)].value == model.value_of(index), index
         assert (node.wait, node.event, node.failing) == (twin.wait, twin.event, twin.failing), index
+        assert node.chosen == twin.chosen, index
         assert node.spec.deps == twin.spec.deps
+        assert node.changed == model.changed(index), index
     assert state.inbox.waiting() == list(model.inbox)
     for key in {node.wait.key for node in state.nodes if node.wait and node.wait.key}:
         assert state.waiting.get(key, []) == waiting(model, key)

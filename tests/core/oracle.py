@@ -72,7 +72,7 @@ def _node_step(model: Model, record: r.NodeRecord) -> Model:
         case r.ListenerCommitted():
             return model.change(record.node, value=node.event)
         case r.WaitExpired():
-            return model.change(record.node, value=node.wait and node.wait.fallback)
+            return model.change(record.node, value=record.value or (node.wait and node.wait.fallback))
     raise AssertionError(record)
 
 
@@ -102,7 +102,7 @@ def _fail(model: Model, index: int) -> Model:
 
 def _skip_users(model: Model, index: int) -> Model:
     for user, node in enumerate(model.nodes):
-        if index in node.spec.deps and node.status is N.PENDING and user in model.wanted and node.owner != GONE:
+        if index in node.inputs and node.status is N.PENDING and user in model.wanted and node.owner != GONE:
             model = _skip_users(model.change(user, status=N.SKIPPED), user)
     return model
 
@@ -141,15 +141,70 @@ def waiting(model: Model, key: str) -> list[int]:
 
 def _settle(model: Model) -> Model:
     while True:
-        after = _deliver(_spread(model))
+        after = _spread(model)
+        if after == model:
+            after = _decide(model)
+        if after == model:
+            after = _deliver(model)
+        after = _note_recipes(after)
         if after == model:
             return model
         model = after
 
 
+def _note_recipes(model: Model) -> Model:
+    for index, node in enumerate(model.nodes):
+        has_result = node.status.finished or node.status is N.GROWN
+        if has_result and node.recipe is None and not node.spec.kind.composed and node.owner != GONE:
+            model = model.change(index, recipe=model.recipe_of(index))
+    return model
+
+
+def _decide(model: Model) -> Model:
+    """Decide the first any_of that can be decided, or finish the first one whose part is done."""
+    for index, node in enumerate(model.nodes):
+        if node.spec.kind is not NodeKind.ANY or not _may_start(model, index):
+            continue
+        if node.chosen < 0 and model.first(index) >= 0:
+            model = model.change(index, chosen=model.first(index))
+            for part in node.spec.deps:
+                model = _put_aside(model, part)
+            return model
+        if node.chosen >= 0 and model.nodes[node.chosen].status.finished:
+            return model.change(index, status=N.DONE)
+    return model
+
+
+def _may_start(model: Model, index: int) -> bool:
+    node = model.nodes[index]
+    pending = node.status is N.PENDING and index in model.wanted and node.owner != GONE
+    return pending and model.status is W.RUNNING
+
+
+def _put_aside(model: Model, index: int) -> Model:
+    """Stop what nobody needs any more, and what only that needed."""
+    node = model.nodes[index]
+    if node.status.finished or index not in model.wanted or _is_needed(model, index):
+        return model
+    model = _seal(model, index)
+    model = replace(model.change(index, status=N.CANCELED), wanted=model.wanted - {index, *model.below(index)})
+    for dep in node.inputs:
+        model = _put_aside(model, dep)
+    return model
+
+
+def _is_needed(model: Model, index: int) -> bool:
+    """Tell whether a node without a value is the output, or something that is still to come wants it."""
+    return index == model.output or any(
+        index in node.inputs and not node.status.finished and user in model.wanted and node.output < 0
+        for user, node in enumerate(model.nodes)
+        if node.owner != GONE
+    )
+
+
 def _spread(model: Model) -> Model:
     for index, node in enumerate(model.nodes):
-        if node.owner == GONE:
+        if node.owner == GONE or node.spec.kind is NodeKind.ANY:
             continue
         ready = all(model.nodes[dep].status.finished for dep in node.spec.deps)
         if node.status is N.PENDING and index in model.wanted and model.status is W.RUNNING and ready:

@@ -30,9 +30,22 @@ def run_step(model: Model, record: r.Record) -> Model:
             model = _adopt(model, record.output)
         case r.NodesReset():
             model = _reset(model, set(record.nodes))
+        case r.NodesRecoded():
+            for index in record.nodes:
+                node = model.nodes[index]
+                if node.owner >= 0 and node.spec.kind is NodeKind.TASK:
+                    model = model.change(index, spec=replace(node.spec, code=record.key))
+        case r.RunForked():
+            for index, node in enumerate(model.nodes):
+                if node.status is N.CANCELED and node.owner != GONE:
+                    model = _once_more(model, index)
+            for index in range(len(model.nodes)):
+                model = _reopened(model, index)
+            model = replace(_reset(model, set(record.nodes)), staged=())
         case r.RunStarted():
+            model = _foresee(model)
             model = _want(replace(model, wanted=frozenset()), model.output)
-            model = _drop_stale_failures(model)
+            model = _drop_stale_failures(_leave_aside(model))
         case r.RunFailed() | r.RunDetached():
             for index, node in enumerate(model.nodes):
                 if node.status in (N.QUEUED, N.RETRYING, N.WAITING):
@@ -72,12 +85,12 @@ def _want(model: Model, index: int) -> Model:
         return model
     model = replace(model, wanted=model.wanted | {index})
     node = model.nodes[index]
-    if node.status in (N.FAILED, N.SKIPPED):
+    if node.status in (N.FAILED, N.SKIPPED, N.CANCELED):
         model = _once_more(model, index)
     elif node.status.finished and model.value_of(index) is None:
         if node.output >= 0:
             model = model.change(index, status=N.GROWN, holder=-1)
-        elif node.spec.kind is NodeKind.VALUE:
+        elif node.spec.kind.composed:
             model = model.change(index, status=N.PENDING)
         else:
             model = _forget_result(model, index)
@@ -87,8 +100,32 @@ def _want(model: Model, index: int) -> Model:
     if node.status is N.GROWN:
         caught = node.failing >= 0 and model.catches(index)
         return model if caught else _want(model, node.output)
-    for dep in node.spec.deps:
+    for dep in node.inputs:
         model = _want(model, dep)
+    return model
+
+
+def _foresee(model: Model) -> Model:
+    """Let every any_of be decided by what is done already."""
+    for index, node in enumerate(model.nodes):
+        if node.spec.kind is NodeKind.ANY and node.chosen < 0 and node.owner != GONE:
+            model = model.change(index, chosen=model.first(index))
+    return model
+
+
+def _leave_aside(model: Model) -> Model:
+    """Cancel the parts that were not chosen and that nobody wants, with what only they would have used."""
+    work = [
+        part
+        for node in model.nodes
+        if node.spec.kind is NodeKind.ANY and node.chosen >= 0 and node.owner != GONE
+        for part in set(node.spec.deps) - {node.chosen}
+    ]
+    while work:
+        index = work.pop()
+        if model.nodes[index].status is N.PENDING and index not in model.wanted:
+            work += model.nodes[index].inputs
+            model = model.change(index, status=N.CANCELED)
     return model
 
 
@@ -120,11 +157,11 @@ def _adopt(model: Model, output: int) -> Model:
     for spec, place in zip(specs, places, strict=True):
         before = model.nodes[place]
         moved = replace(spec, deps=tuple(places[dep] for dep in spec.deps))
-        if before.spec.kind is not spec.kind:
+        if before.spec.kind is not spec.kind or (before.chosen >= 0 and before.chosen not in moved.deps):
             stale.add(place)
         model = model.change(place, spec=moved)
         asked_otherwise = (before.spec.deps, before.spec.call) != (moved.deps, moved.call)
-        if before.status is N.PENDING and before.event is None and asked_otherwise:
+        if before.status in (N.PENDING, N.CANCELED) and before.event is None and asked_otherwise:
             model = model.change(place, wait=None)
     model = _reset(model, stale)
     for index in gone:
@@ -141,7 +178,7 @@ def _reset(model: Model, asked: set[int]) -> Model:
         more = forget | {model.nodes[index].owner for index in forget - alone}
         for index in alone:
             revalued |= _owners(model, index)
-        more |= {index for index, node in enumerate(model.nodes) if set(node.spec.deps) & (alone | revalued)}
+        more |= {index for index, node in enumerate(model.nodes) if set(node.inputs) & (alone | revalued)}
         more = {index for index in more if model.nodes[index].owner != GONE}
         if more == forget:
             break
@@ -156,4 +193,4 @@ def _reset(model: Model, asked: set[int]) -> Model:
 
 def _owners(model: Model, index: int) -> set[int]:
     owner = model.nodes[index].owner
-    return {owner} | _owners(model, owner) if owner >= 0 else set()
+    return {owner} | _owners(model, owner) if owner >= 0 and model.nodes[owner].output == index else set()

@@ -27,6 +27,9 @@ CODES = (
     Code("e", "Listener"),
 )
 
+MENDED = Code("mended", "plain", fingerprint="mended")
+"""The first of the codes after it was changed."""
+
 
 def task(name: str, *deps: int, code: str = "c", call: Any = None) -> NodeSpec:
     """Return a node that calls a body."""
@@ -36,6 +39,11 @@ def task(name: str, *deps: int, code: str = "c", call: Any = None) -> NodeSpec:
 def event(name: str, *deps: int) -> NodeSpec:
     """Return a node that waits."""
     return NodeSpec(name, NodeKind.EVENT, deps, "e")
+
+
+def first(name: str, *deps: int) -> NodeSpec:
+    """Return a node that is done when the first of its parts is."""
+    return NodeSpec(name, NodeKind.ANY, deps)
 
 
 def value(name: str, *deps: int) -> NodeSpec:
@@ -149,8 +157,10 @@ def _check_plan(state: RunState, kept: list[tuple[int, Node]]) -> None:
         if node.alias < 0:
             assert node.uses == demand(index), (index, node.uses, demand(index))
         if node.status is N.PENDING and node.needed:
-            missing = sum(not state.nodes[dep].status.finished for dep in node.spec.deps)
-            assert node.missing == missing, (index, node.missing, missing)
+            lacking = [dep for dep in node.inputs if not state.nodes[dep].status.finished]
+            first = node.spec.kind is NodeKind.ANY
+            assert node.missing == (0 if first else len(lacking)), (index, node.missing, lacking)
+            missing = len(lacking) == len(node.inputs) if first else lacking
             assert missing or not state.live, f"{index} could run"
 
 
@@ -183,14 +193,14 @@ def _needs(state: RunState, index: int, node: Node) -> Iterable[int]:
     if not node.needed:
         return ()
     if node.status.finished:
-        return node.spec.deps if node.spec.kind is NodeKind.VALUE and node.status is N.DONE else ()
+        return node.inputs if node.spec.kind.composed and node.status is N.DONE else ()
     owner = node.owner
     while owner >= 0:
         if state.nodes[owner].status.finished:
             return ()  # sealed
         owner = state.nodes[owner].owner
     if node.output < 0:
-        return node.spec.deps
+        return node.inputs
     return (node.output,) if state.catches(index) else ()
 
 

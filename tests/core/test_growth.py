@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nbflow.core import records as r
+from nbflow.core.changes import changed_nodes, digest, same_call, what_changed
 from nbflow.core.commands import DropValue, FailRun, FinishRun, StartTask
-from nbflow.core.graph import FORGOTTEN, Code
+from nbflow.core.graph import FORGOTTEN, Code, NodeSpec
+from nbflow.core.node import Made
 from nbflow.core.status import NodeStatus
 
 from .runs import ERROR, V, again, arrived, check, done, event, graph, grew, started, statuses, task, value
@@ -87,6 +89,77 @@ def test_a_finished_node_whose_code_or_arguments_changed_is_marked_until_it_runs
     assert state.nodes[0].changed, "the result is still that of the older arguments"
     assert again(state, r.NodesReset((0,))) == [StartTask(0, 1)]
     assert not state.nodes[0].changed
+
+
+def test_a_result_loses_its_mark_when_the_graph_is_again_what_made_it() -> None:
+    state, _ = started(task("a"), task("b", 0))
+    state.handle(done(0))
+    again(state, *graph(task("a", call=[[1]]), task("b", 0)))
+    assert state.nodes[0].made == Made(task("a"), {}) and what_changed(state, 0) == ("inputs",)
+    again(state, *graph(task("a"), task("b", 0)))
+    assert not state.nodes[0].changed and what_changed(state, 0) == ()
+
+
+def test_another_value_in_the_graph_marks_those_who_have_used_it_and_nobody_else() -> None:
+    def given(number: int) -> tuple[NodeSpec, ...]:
+        shared = replace(value("v"), call=[[number]])
+        return shared, value("box", 0), task("a", 1), task("b", 0), task("c", 2, 3), task("d", 4)
+
+    state, _ = started(*given(1))
+    state.handle_all([done(2), done(3), done(4)])
+    again(state, *graph(*given(2)))
+    assert [node.node_id for node in state.nodes if node.changed] == ["a", "b"]
+    assert what_changed(state, 2) == ("inputs",)
+    again(state, *graph(*given(1)))
+    assert changed_nodes(state) == []
+
+
+def test_values_that_carry_code_are_compared_by_their_mark_and_removed_ones_by_their_digest() -> None:
+    stored = {"c": "p5", "b64": "AAAA", "py": "3.11", "code": True, "fp": "m1"}
+    assert same_call([[{"v": stored}]], [[{"v": {**stored, "b64": "BBBB"}}]])
+    assert not same_call([[{"v": stored}]], [[{"v": {**stored, "fp": "m2"}}]])
+    plain = {"c": "p5", "b64": "AAAA", "py": "3.11"}
+    assert same_call([[{"v": plain}]], [[{"v": {**plain, "py": "3.12"}}]])
+    gone = {"c": "gone", "sum": digest(plain)}
+    assert same_call([[{"v": gone}]], [[{"v": plain}]])
+    assert not same_call([[{"v": gone}]], [[{"v": {**plain, "b64": "BBBB"}}]])
+    assert not same_call([[{"l": [1]}]], [[{"l": [1, 2]}]]) and not same_call([[1]], [["1"]])
+
+
+def test_nodes_that_were_grown_take_the_code_given_now_and_what_is_done_of_them_is_marked() -> None:
+    state, _ = started(task("f"), task("b", 0))
+    grew(state, 0, task("x"), task("x"), task("join", 0, 1))
+    state.handle_all([done(2), r.TaskFailed(3, ERROR), r.RunFailed(5.0, 3)])
+    mended = Code("c2", "plain", fingerprint="new")
+    assert again(state, r.CodeAdded(mended), r.NodesRecoded("c2", (2, 3))) == [StartTask(3, 1)]
+    assert [state.nodes[i].spec.code for i in (2, 3, 4)] == ["c2", "c2", "c"]
+    assert changed_nodes(state) == [2] and what_changed(state, 2) == ("code",)
+    check(state)
+
+
+def test_a_fork_shares_what_is_done_and_is_a_run_of_its_own_that_nobody_runs() -> None:
+    state, _ = started(task("a"), task("b"), task("c", 0), task("d", 1, 2))
+    state.handle_all([done(0), done(1), done(2), r.TaskFailed(3, ERROR), r.RunFailed(5.0, 3)])
+    assert state.handle(r.RunForked("w2", "run", 9.0, "a", {"try": 2}, (2,))) == []
+    assert (state.workflow_id, state.status, state.forked_from, state.forked_after) == ("w2", "RESUMABLE", "run", "a")
+    assert (state.metadata, state.created, state.started, state.ended, state.failed) == ({"try": 2}, 9.0, 0.0, 0.0, -1)
+    assert statuses(state) == "restored restored pending pending"
+    check(state)
+    assert again(state) == [StartTask(2, 1)]
+
+
+def test_a_fork_of_a_canceled_run_can_go_on() -> None:
+    state, _ = started(task("a"), task("b", 0))
+    state.handle_all([done(0), r.RunCanceled(5.0), r.RunForked("w2", "run", 9.0)])
+    assert again(state) == [StartTask(1, 1)]
+    check(state)
+
+
+def test_a_value_that_was_removed_is_made_again_where_it_is_needed() -> None:
+    state, _ = started(task("a"), task("b", 0))
+    state.handle_all([done(0, {"c": "gone", "sum": ""}), done(1), r.RunSucceeded(9.0)])
+    assert again(state, *graph(task("a"), task("b", 0), task("c", 0))) == [StartTask(0, 1)]
+    check(state)
 
 
 def test_a_node_that_a_new_graph_leaves_out_is_forgotten_with_all_it_grew() -> None:
