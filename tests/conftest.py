@@ -1,4 +1,4 @@
-"""What all tests share: a known environment, the browser where there is one, and how long to search."""
+"""What all tests share: a known environment, the browser and the servers that there are, and how long to search."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 SETTINGS = ("STORAGE", "EXECUTOR", "LOOP", "DURABILITY", "ANSWERS", "HUMAN_TIMEOUT", "FRONTEND")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOW_TO_HAVE_ONE = "no browser found; `sudo apt-get install chromium` (or NBFLOW_CHROMIUM=<path>) lets these tests run"
+HOW_TO_HAVE_REDIS = "no redis-server found; `sudo apt-get install redis-server` lets these tests run"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,12 +21,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a browser test where there is no browser; under CI that is a failure instead."""
-    if item.get_closest_marker("browser") is None or find_browser() is not None:
+    """Skip a test that needs a browser, or a Redis server, where there is none; under CI that is a failure instead."""
+    lacks = []
+    if item.get_closest_marker("browser") is not None and find_browser() is None:
+        lacks.append(HOW_TO_HAVE_ONE)
+    if item.get_closest_marker("redis") is not None and shutil.which("redis-server") is None:
+        lacks.append(HOW_TO_HAVE_REDIS)
+    if not lacks:
         return
     if os.environ.get("CI", "").lower() in ("", "0", "false"):
-        pytest.skip(HOW_TO_HAVE_ONE)
-    pytest.fail(HOW_TO_HAVE_ONE, pytrace=False)
+        pytest.skip(lacks[0])
+    pytest.fail(lacks[0], pytrace=False)
 
 
 def find_browser() -> Path | None:

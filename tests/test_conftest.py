@@ -1,4 +1,4 @@
-"""What a test that needs a browser does where there is none: a person is told how to have one, CI is told off."""
+"""What a test does that needs a browser or a server where there is none: a person is told how, CI is told off."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BROWSER_TESTS = """
+MARKED_TESTS = """
 import pytest
 
-@pytest.mark.browser
+@pytest.mark.{mark}
 @pytest.mark.parametrize("number", range(3))
-def test_in_a_browser(number):
+def test_with_it(number):
     pass
 """
 
 
-def report(folder: Path, **settings: str) -> list[str]:
-    """Run three browser tests, on a machine that has nothing in its PATH; return the lines that pytest prints."""
-    (folder / "test_browser.py").write_text(BROWSER_TESTS)
+def report(folder: Path, mark: str = "browser", **settings: str) -> list[str]:
+    """Run three tests of a mark, on a machine that has nothing in its PATH; return the lines that pytest prints."""
+    (folder / "test_marked.py").write_text(MARKED_TESTS.format(mark=mark))
     command = [
         "-m",
         "pytest",
@@ -52,6 +52,12 @@ def test_without_a_browser_its_tests_are_skipped_with_one_line_that_says_how_to_
 
 def test_without_a_browser_ci_does_not_pass(tmp_path: Path) -> None:
     assert "3 errors" in report(tmp_path, CI="true")[-1]
+
+
+def test_without_a_redis_server_its_tests_are_skipped_and_ci_does_not_pass(tmp_path: Path) -> None:
+    lines = report(tmp_path, "redis")
+    assert "3 skipped" in lines[-1] and len([line for line in lines if "apt-get install redis-server" in line]) == 1
+    assert "3 errors" in report(tmp_path, "redis", CI="true")[-1]
 
 
 def test_with_a_browser_its_tests_run(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def compile_graph(
         if sealed:
             has_sealed = True
             call = _stored(call, [store(part) for part in sealed])
-        elif node._kind is NodeKind.TASK and len(call) == 1 and not call[0]:
+        elif node._kind is NodeKind.ANY or (node._kind is NodeKind.TASK and len(call) == 1 and not call[0]):
             call = None
         task = node._task
         if task is not None and inherit is not None and task.settings.checkpoint is None:

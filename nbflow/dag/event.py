@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from ..core.graph import NodeKind
 from .node import Node
@@ -35,6 +36,10 @@ class EventListener:
         """Return what a node of this listener is called, before a number is added."""
         return cls.__name__
 
+    @classmethod
+    def check(cls, *args: Any, **kwargs: Any) -> None:
+        """Refuse arguments that must not be stored, when the node is made: raise TypeError or ValueError."""
+
     async def poll_for_event(self, *args: Any, **kwargs: Any) -> Any:
         """Return when the event is there; its value is the node's value. Gets the arguments of ``wait_for_event``."""
         raise NotImplementedError(f"{type(self).__name__} must define 'async def poll_for_event(self, ...)'.")
@@ -47,7 +52,8 @@ class EventListener:
 class Wait:
     """What a wait of the inbox is: the key of its events, its deadline, the value at the deadline, and the question.
 
-    ``deadline`` is in UTC seconds. Without ``has_fallback`` passing the deadline is a failure.
+    ``deadline`` is in UTC seconds. Without ``has_fallback`` passing the deadline is a failure. ``notify`` is who is
+    told that the question is open.
     """
 
     key: str = ""
@@ -55,10 +61,53 @@ class Wait:
     fallback: Any = None
     has_fallback: bool = False
     prompt: dict[str, Any] | None = None
+    notify: tuple[Any, ...] = ()
+
+
+class ThisWait(NamedTuple):
+    """Which wait a listener serves: the same for its poll, its commit, and both again after a crash.
+
+    ``opened`` is when it began, in UTC seconds.
+    """
+
+    workflow_id: str
+    node_id: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    opened: float
+
+
+_this_wait: ContextVar[ThisWait] = ContextVar("nbflow_this_wait")
+
+
+def this_wait() -> ThisWait:
+    """Return which wait is polled for or committed now, with its arguments: what a listener knows itself by.
+
+    Raises LookupError outside ``poll_for_event`` and ``event_checkpointed``.
+
+    >>> import nbflow as nf
+    >>> from nbflow.listeners import this_wait
+    >>> class Echo(nf.EventListener):
+    ...     async def poll_for_event(self, word):
+    ...         return f"{this_wait().node_id} says {word}"
+    >>> nf.run(nf.wait_for_event(Echo, "hello"))
+    'Echo says hello'
+    """
+    return _this_wait.get()
+
+
+def serve_wait(wait: ThisWait) -> None:
+    """Let ``this_wait`` tell this in the present context."""
+    _this_wait.set(wait)
 
 
 class InboxListener(EventListener):
-    """A wait that the engine answers from the run's inbox and clock; nothing polls, so waiting costs nothing."""
+    """A wait that the engine answers from the run's inbox and clock; nothing polls, so waiting costs nothing.
+
+    ``quick`` says that ``wait`` does next to nothing, so no thread is needed for it.
+    """
+
+    quick: ClassVar[bool] = False
 
     def wait(self, node_id: str, now: float, *args: Any, **kwargs: Any) -> Wait:
         """Return what to wait for, worked out once when the wait opens."""
@@ -67,6 +116,8 @@ class InboxListener(EventListener):
 
 class KeyListener(InboxListener):
     """Wait for the next event of a key; its value is the payload."""
+
+    quick = True
 
     def wait(self, node_id: str, now: float, key: str = "", *, timeout: float | None = None, **default: Any) -> Wait:
         """Return a wait for ``key``; with ``timeout`` seconds, and ``default`` as its value then, else a failure."""
@@ -77,6 +128,8 @@ class KeyListener(InboxListener):
 class TimerListener(InboxListener):
     """Wait for a moment in UTC seconds. The moment is journaled: a restart does not begin to count anew."""
 
+    quick = True
+
     def wait(self, node_id: str, now: float, timestamp: float) -> Wait:
         """Return a wait that ends at ``timestamp``."""
         return Wait(deadline=float(timestamp), has_fallback=True)
@@ -84,6 +137,8 @@ class TimerListener(InboxListener):
 
 class SleepListener(InboxListener):
     """Wait for some seconds from when the wait opens."""
+
+    quick = True
 
     def wait(self, node_id: str, now: float, duration: float) -> Wait:
         """Return a wait that ends ``duration`` seconds from now."""
@@ -94,8 +149,10 @@ def wait_for_event(listener: type[EventListener] | str, *args: Any, **kwargs: An
     """Return a node that waits for an event and has its payload as value. Waiting holds no thread and no process.
 
     ``listener`` is a subclass of EventListener, whose ``poll_for_event`` gets the arguments, or the key of events that
-    ``send`` brings (then ``timeout=`` seconds and ``default=`` are understood). Arguments may be nodes.
-    Raises TypeError when it is neither.
+    ``send`` brings (then ``timeout=`` seconds and ``default=`` are understood). Arguments may be nodes. Every wait has
+    ``.options(task_id=, metadata=, timeout=, default=, catch_exceptions=)``: when nothing came in time, or it was
+    canceled (``run.cancel_wait``), ``default`` is its value; without one it fails, or with ``catch_exceptions=True``
+    has the value ``(None, exception)`` (and else ``(event, None)``). Raises TypeError when it is neither.
 
     >>> import nbflow as nf
     >>> run = nf.run_async(nf.wait_for_event("go"))
@@ -112,6 +169,7 @@ def wait_for_event(listener: type[EventListener] | str, *args: Any, **kwargs: An
         raise TypeError(
             f"wait_for_event takes a subclass of EventListener (the class, not an instance) or a key, not {listener!r}."
         )
+    listener.check(*args, **kwargs)
     return _bind(listener, listener.node_name(*args, **kwargs), args, kwargs)
 
 

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.graph import NodeKind
 from ..errors import GraphError
-from .template import Sealed, template
+from .checked import check_metadata, check_text
+from .template import Find, Sealed, template
 
 if TYPE_CHECKING:
     from .task import Task
 
 T = TypeVar("T")
 _serials = itertools.count()
-_OF_WAITS = frozenset({"name", "task_id", "metadata", "timeout"})
+DEFAULT = "nbflow:default"
+"""The argument of a wait that nobody polls with: its value when nothing came."""
+_OF_WAITS = frozenset({"name", "task_id", "metadata", "timeout", "default", "catch_exceptions"})
+_OF_CHOICES = frozenset({"task_id", "metadata"})
 
 
 class Node(Generic[T]):
@@ -50,9 +54,9 @@ class Node(Generic[T]):
         self._sealed: list[Sealed] = []
         self._call = self._freeze(args, kwargs)
 
-    def _freeze(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _finder(self) -> Find:
         deps = self._deps
-        places: dict[int, int] = {}
+        places = {id(dep): place for place, dep in enumerate(deps)}
 
         def find(value: Any) -> int | None:
             if not isinstance(value, Node):
@@ -63,7 +67,10 @@ class Node(Generic[T]):
                 deps.append(value)
             return place
 
-        name = self._name
+        return find
+
+    def _freeze(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        find, name = self._finder(), self._name
         positional = [
             template(value, find, self._sealed, f"Argument {i + 1} of {name!r}") for i, value in enumerate(args)
         ]
@@ -76,25 +83,45 @@ class Node(Generic[T]):
 
     @property
     def _name(self) -> str:
-        return self._task.name if self._task else "value"
+        if self._task is None:
+            return "any_of" if self._kind is NodeKind.ANY else "value"
+        return self._task.name
 
     def options(self, **changes: Any) -> Node[T]:
-        """Return the same call with other options: see ``task``. Raises ValueError for an unknown one."""
-        if self._task is None:
+        """Return the same call with other options: see ``task``. Raises ValueError for an unknown one.
+
+        A wait has ``name``, ``task_id``, ``metadata``, ``timeout`` (seconds from when it opens), ``default`` (its value
+        when nothing came in time or it was canceled, in place of a failure) and ``catch_exceptions``.
+        """
+        choice, wait = self._kind is NodeKind.ANY, self._kind is NodeKind.EVENT
+        if self._task is None and not choice:
             raise GraphError(f"A {self._name} takes no options; set them on the task that uses it.")
-        unfit = sorted(set(changes) - _OF_WAITS) if self._kind is NodeKind.EVENT else []
+        unfit = sorted(set(changes) - (_OF_CHOICES if choice else _OF_WAITS)) if choice or wait else []
         if unfit:
+            known = ", ".join(sorted(_OF_CHOICES if choice else _OF_WAITS))
             raise ValueError(
-                f"A wait takes no option {', '.join(unfit)}; it has {', '.join(sorted(_OF_WAITS))}. For a value in "
-                "place of a failure at the deadline give default= or on_timeout=."
+                f"{'An any_of' if choice else 'A wait'} takes no option {', '.join(unfit)}; it has {known}."
             )
         node: Node[T] = Node.__new__(type(self))
         for slot in Node.__slots__[1:]:
             setattr(node, slot, getattr(self, slot))
         node._serial = next(_serials)
-        node._task = self._task.options(**changes)
-        node._task_id, node._metadata = node._task.task_id, node._task.metadata
+        if wait and "default" in changes:
+            node._give_default(changes.pop("default"))
+        if self._task is not None:
+            node._task = self._task.options(**changes)
+            node._task_id, node._metadata = node._task.task_id, node._task.metadata
+        if choice and "task_id" in changes:
+            node._task_id = check_text("task_id", changes["task_id"])
+        if choice and "metadata" in changes:
+            node._metadata = check_metadata(changes["metadata"])
         return node
+
+    def _give_default(self, value: Any) -> None:
+        positional, *named = self._call
+        self._deps, self._sealed = [*self._deps], [*self._sealed]
+        form = template(value, self._finder(), self._sealed, f"The default of {self._name!r}")
+        self._call = [positional, {**(named[0] if named else {}), DEFAULT: form}]
 
     def __iter__(self) -> Any:
         raise TypeError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -12,6 +11,8 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ..core.graph import NodeKind
 from ..core.retry import DEFAULT_OPTIONS, Options, RetryPolicy
+from .calling import calling
+from .checked import check_metadata, check_text
 from .node import Node
 
 P = ParamSpec("P")
@@ -20,7 +21,7 @@ Retryable = bool | type[BaseException] | tuple[type[BaseException], ...] | list[
 
 _RETRY_NAMES = ("max_retries", "backoff", "factor", "max_backoff", "jitter")
 _PLAIN_NAMES = ("timeout", "catch_exceptions", "checkpoint", "executor", "loop", "mark_start")
-_NAMES = ("name", "task_id", "metadata", "retry_exceptions", *_PLAIN_NAMES, *_RETRY_NAMES)
+_NAMES = ("name", "task_id", "metadata", "resources", "retry_exceptions", *_PLAIN_NAMES, *_RETRY_NAMES)
 
 
 class Task(Generic[P, R]):
@@ -39,6 +40,9 @@ class Task(Generic[P, R]):
         self._apply(options)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        caller = calling.get()
+        if caller is not None:
+            return caller(self, args, kwargs)  # type: ignore[no-any-return]
         return self.function(*args, **kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -65,7 +69,7 @@ class Task(Generic[P, R]):
         mapped over when its value is there; then the result is one node, whose value is a list.
         """
         if any(isinstance(part, Node) for part in iterables):
-            return _expand.options(name=f"{self.name}_map").bind(self, iterables, kwargs)
+            return Task(_Mapper(self), name=f"{self.name}_map").bind(iterables, kwargs)
         nodes = [self.bind(*items, **kwargs) for items in zip(*iterables, strict=False)]
         if nodes:
             group = f"{self.name}-{nodes[0]._serial}"
@@ -87,13 +91,15 @@ class Task(Generic[P, R]):
                 f"Unknown option {', '.join(unknown)} for task {self.name!r}; there are {', '.join(_NAMES)}."
             )
         if "name" in changes:
-            self.name = _text("name", changes["name"])
+            self.name = check_text("name", changes["name"])
         if "task_id" in changes:
-            self.task_id = _text("task_id", changes["task_id"])
+            self.task_id = check_text("task_id", changes["task_id"])
         if "metadata" in changes:
             self.metadata = check_metadata(changes["metadata"])
         settings = replace(self.settings, **{name: changes[name] for name in _PLAIN_NAMES if name in changes})
         policy = replace(settings.retry, **{name: changes[name] for name in _RETRY_NAMES if name in changes})
+        if "resources" in changes:
+            settings = replace(settings, resources=_resources(self.name, changes["resources"]))
         if "retry_exceptions" in changes:
             policy = self._set_retryable(policy, changes["retry_exceptions"])
         self.settings = _checked(self.name, replace(settings, retry=policy))
@@ -163,7 +169,8 @@ def task(function: Any = None, /, **options: Any) -> Any:
     keeps the value in memory and runs the task again when a resumed run needs it); ``executor`` ("thread" for plain
     functions, "process", "inline" or one given to ``init``); ``loop`` ("engine", or "notebook" for a coroutine
     bound to objects of the notebook's loop); ``mark_start`` (journal the start first: at most once with
-    ``max_retries=0``); ``metadata`` (a JSON dict). Raises ValueError for a bad option.
+    ``max_retries=0``); ``resources`` (a dict: ``{"CPU": 2}`` holds two slots of the executor, other names are for
+    executors that know them); ``metadata`` (a JSON dict). Raises ValueError for a bad option.
 
     >>> import nbflow as nf
     >>> @nf.task
@@ -179,21 +186,15 @@ def task(function: Any = None, /, **options: Any) -> Any:
     return Task(function, **options)
 
 
-def check_metadata(metadata: Any) -> dict[str, Any]:
-    """Return a copy of metadata that JSON can hold. Raises ValueError."""
-    if not isinstance(metadata, dict):
-        raise ValueError(f"metadata must be a dict that JSON can hold, not {type(metadata).__name__}.")
-    try:
-        copied: dict[str, Any] = json.loads(json.dumps(metadata, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"metadata must be a dict that JSON can hold: {error}.") from None
-    return copied
-
-
-def _text(option: str, value: Any) -> str:
-    if not isinstance(value, str) or not value or len(value) > 255:
-        raise ValueError(f"{option} must be a string of 1 to 255 characters, not {value!r}.")
-    return value
+def _resources(task: str, wanted: Any) -> tuple[tuple[str, float], ...]:
+    """Return resources in a fixed order; those of which none is wanted are left out. Raises ValueError."""
+    if wanted is None:
+        return ()
+    if not isinstance(wanted, dict) or not all(
+        isinstance(name, str) and name and _is_number(amount) and amount >= 0 for name, amount in wanted.items()
+    ):
+        raise ValueError(f"resources of task {task!r} must be a dict such as {{'CPU': 2}}, not {wanted!r}.")
+    return tuple(sorted((name, float(amount)) for name, amount in wanted.items() if amount))
 
 
 def _is_number(value: Any) -> bool:
@@ -225,8 +226,11 @@ def _checked(name: str, options: Options) -> Options:
     return options
 
 
-def _expand_items(mapped: Task[Any, Any], iterables: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return mapped.map(*iterables, **kwargs)
+class _Mapper:
+    """Maps a task over values that are there when it is called. Its code is that of the task, not an argument."""
 
+    def __init__(self, mapped: Task[Any, Any]) -> None:
+        self.function = mapped
 
-_expand: Task[Any, Any] = Task(_expand_items)
+    def __call__(self, iterables: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.function.map(*iterables, **kwargs)

@@ -12,9 +12,12 @@ import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
+from types import FunctionType
 from typing import Any
 
 from ..errors import CheckpointError
+from .fingerprint import fingerprint
 
 Find = Callable[[Any], int | None]
 """Tells which dependency a value is, or None when it is an ordinary value."""
@@ -33,6 +36,8 @@ class Sealed:
 
     head: bytes
     buffers: list[bytes] = field(default_factory=list)
+    mark: str = ""
+    """What tells a value that carries code from another one, since pickled code differs from kernel to kernel."""
 
 
 def seal(value: Any, find: Find, where: str) -> Sealed:
@@ -104,8 +109,30 @@ def _encodable(text: str) -> bool:
 
 
 def _sealed(value: Any, find: Find, sealed: list[Sealed], where: str) -> Any:
-    sealed.append(seal(value, find, where))
+    made = seal(value, find, where)
+    if b"cloudpickle" in made.head:
+        made.mark = _mark(value, find)
+    sealed.append(made)
     return {"v": len(sealed) - 1}
+
+
+def _mark(value: Any, find: Find) -> str:
+    """Return the digest of a value's pickle in which code is represented by its fingerprint."""
+    import cloudpickle
+
+    class Marker(cloudpickle.Pickler):  # type: ignore[misc]
+        def persistent_id(self, part: Any) -> int | None:
+            return find(part)
+
+        def reducer_override(self, part: Any) -> Any:
+            reduced = super().reducer_override(part)
+            if reduced is NotImplemented or not isinstance(part, (FunctionType, type)):
+                return reduced
+            return str, (fingerprint(part),)
+
+    out = io.BytesIO()
+    Marker(out, protocol=5).dump(value)
+    return sha256(out.getvalue()).hexdigest()[:16]
 
 
 def fill(form: Any, values: Callable[[int], Any], unseal: Callable[[Any], Any]) -> Any:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.answers import decide
-from ..core.inbox import MAX_PENDING
+from ..core.graph import Json, NodeKind
+from ..core.inbox import MAX_PENDING, RESERVED
 from ..core.node import Node
 from ..core.records import WaitOpened
 from ..core.state import RunState
 from ..core.status import NodeStatus, WorkflowStatus
+from ..errors import EventRejected
 from ..storage import values
-from ..storage.base import Storage
+from ..storage.base import Blobs, Storage
+from ..storage.inbox import MAX_EVENT_BYTES
+from .machines.doors import door
 
 if TYPE_CHECKING:
     from .host import Host
@@ -35,13 +41,57 @@ class Receipt:
     id: str = ""
     node: str = ""
 
+    def __await__(self) -> Generator[Any, None, Receipt]:
+        return self  # what sends in a cell is written with or without await
+        yield
+
     def __bool__(self) -> bool:
         return self.status in ("delivered", "queued", "duplicate")
 
 
+class Sending(Receipt):
+    """An event on its way, sent inside an async task: ``await`` gives its receipt. It goes without that, too."""
+
+    __slots__ = ("_sending",)
+
+    def __init__(self, sending: asyncio.Task[Receipt]) -> None:
+        super().__init__("sending", "await it to learn what became of the event")
+        object.__setattr__(self, "_sending", sending)
+        _on_their_way.add(sending)
+        sending.add_done_callback(_on_their_way.discard)
+
+    def __await__(self) -> Generator[Any, None, Receipt]:
+        sending: asyncio.Task[Receipt] = self._sending  # type: ignore[attr-defined]
+        return asyncio.shield(sending).__await__()
+
+    def __bool__(self) -> bool:
+        raise TypeError("Inside an async task what became of an event is known later: write 'await run.send(...)'.")
+
+
+_on_their_way: set[asyncio.Task[Receipt]] = set()
+
+
+class _Bounded:
+    """The blobs of a run for the payload of an event, which may not be larger than an inbox takes."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self.get_blob = blobs.get_blob
+
+    def put_blob(self, head: Json, buffers: Sequence[Any]) -> tuple[str, int]:
+        """Store a payload. Raises EventRejected."""
+        size = sum(memoryview(buffer).nbytes for buffer in buffers)
+        if size > MAX_EVENT_BYTES:
+            raise EventRejected(
+                f"the payload has {size} bytes and the limit is {MAX_EVENT_BYTES}: put the content into a file and "
+                "send its name"
+            )
+        return self._blobs.put_blob(head, buffers)
+
+
 def open_question(state: RunState, name: str) -> Node | None:
     """Return the node whose open question has this key, node id or title."""
-    for node in state.nodes:
+    for node in _asked(state):
         wait = node.wait
         if wait is not None and wait.prompt and node.status is NodeStatus.WAITING and _is(wait, node, name):
             return node
@@ -50,14 +100,21 @@ def open_question(state: RunState, name: str) -> Node | None:
 
 def answered_question(state: RunState, name: str) -> Node | None:
     """Return the node whose question of this key, node id or title is answered already."""
-    for node in state.nodes:
+    for node in _asked(state):
         wait = node.wait
         if wait is not None and wait.prompt and node.status.finished and _is(wait, node, name):
             return node
     return None
 
 
+def _asked(state: RunState) -> list[Node]:
+    """Return the nodes that ever asked something: among ten thousand waits a sender must not look for them."""
+    return [state.nodes[index] for index in [*state.asked]]
+
+
 def _is(wait: WaitOpened, node: Node, name: str) -> bool:
+    if node.owner >= 0 and node.spec.kind is NodeKind.EVENT and not node.spec.code:
+        return name == wait.key  # of a state machine: its own name is that of an event, not of the answer
     return name in (wait.key, node.node_id, (wait.prompt or {}).get("title"))
 
 
@@ -65,7 +122,9 @@ def check(state: RunState, key: str, payload: Any, by: str, at: float, source: s
     """Return the payload as it will be stored, and why it is refused ('' when it is not)."""
     if not isinstance(key, str) or not key:
         return payload, "an event needs a key, a string that is not empty"
-    if len(state.inbox) >= MAX_PENDING:
+    if key.startswith(RESERVED):
+        return payload, f"keys that begin with {RESERVED!r} are nbflow's own: use another"
+    if len(state.inbox) >= MAX_PENDING and not state.waiting.get(key):
         return payload, f"{MAX_PENDING} events wait already for somebody to take them"
     node = open_question(state, key)
     if node is None or node.wait is None or node.wait.prompt is None:
@@ -98,10 +157,16 @@ async def _deliver(
     payload, reason = check(state, key, payload, by, runner.now(), source)
     if reason:
         return Receipt("rejected", reason, event_id)
-    stored = values.encode(payload, runner.blobs)
+    refused, reason = runner.drivers.door(key, payload)
+    if refused:
+        return Receipt(refused, reason, event_id)
+    try:
+        stored = values.encode(payload, _Bounded(runner.blobs))
+    except EventRejected as error:
+        return Receipt("rejected", str(error), event_id)
     became = await host.send(runner, event_id, key, stored, by, source)
     node = "" if became.node is None else state.nodes[became.node].node_id
-    return Receipt(became.status, "", event_id, node)
+    return Receipt(became.status, reason, event_id, node)
 
 
 def _decided(node: Node) -> str:
@@ -112,15 +177,18 @@ def _decided(node: Node) -> str:
     return "answered already"
 
 
-def leave(storage: Storage, workflow_id: str, key: str, payload: Any, event_id: str | None, by: str) -> Receipt:
+def leave(
+    storage: Storage, workflow_id: str, key: str, payload: Any, event_id: str | None, by: str, source: str = "inbox",
+    state: RunState | None = None,
+) -> Receipt:  # fmt: skip
     """Leave an event for a run that this process does not own; its owner takes it, now or when it is resumed.
 
-    Raises WorkflowNotFoundError.
+    ``state`` is what the journal says, if that was read a moment ago. Raises WorkflowNotFoundError.
     """
     from .inspect import read
 
     event_id = event_id or uuid.uuid4().hex
-    state = read(storage, workflow_id)
+    state = read(storage, workflow_id) if state is None else state
     if state.inbox.knows(event_id):
         return Receipt("duplicate", "this id came before", event_id)
     done = answered_question(state, key) if open_question(state, key) is None else None
@@ -129,10 +197,16 @@ def leave(storage: Storage, workflow_id: str, key: str, payload: Any, event_id: 
     if state.status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
         return Receipt("closed", f"run {workflow_id!r} is {state.status}", event_id)
     now = round(time.time(), 3)
-    payload, reason = check(state, key, payload, by, now, "inbox")
+    payload, reason = check(state, key, payload, by, now, source)
     if reason:
         return Receipt("rejected", reason, event_id)
-    stored = values.encode(payload, storage.blobs(workflow_id))
-    event = {"id": event_id, "key": key, "payload": stored, "by": by, "source": "inbox", "at": now}
-    fresh = storage.send(workflow_id, event)
+    refused, warning = door(state, key, payload)
+    if refused:
+        return Receipt(refused, warning, event_id)
+    try:
+        stored = values.encode(payload, _Bounded(storage.blobs(workflow_id)))
+        event = {"id": event_id, "key": key, "payload": stored, "by": by, "source": source, "at": now}
+        fresh = storage.send(workflow_id, event)
+    except EventRejected as error:
+        return Receipt("rejected", str(error), event_id)
     return Receipt("queued" if fresh else "duplicate", "stored; the run takes it when it is live", event_id)

@@ -15,7 +15,20 @@ from .show import bundle
 
 
 class HTTPListener(InboxListener):
-    """Wait for an event of ``event_key`` (default: the node's id), wherever it comes from; its value is the payload."""
+    """Wait for an event of ``event_key`` (default: the node's id), wherever it comes from; its value is the payload.
+
+    An endpoint that takes events over HTTP is started by itself, on this machine only, unless the environment says
+    ``NBFLOW_HTTP=off``; one line says where it is. See ``nbflow.serve``.
+
+    >>> import nbflow as nf
+    >>> run = nf.run_async(nf.wait_for_event(nf.HTTPListener, event_key="invoice"), workflow_id="books")
+    >>> nf.serve().event_url("books").endswith("/event/send_event/books")
+    True
+    >>> bool(run.send("invoice", {"total": 12})), run.result()
+    (True, {'total': 12})
+    """
+
+    quick = True
 
     def wait(self, node_id: str, now: float, event_key: str = "") -> Wait:
         """Return a wait for the key."""

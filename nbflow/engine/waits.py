@@ -7,14 +7,18 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..core.inbox import RESERVED
 from ..core.records import ListenerCommitted, ListenerFired, TaskFailed, WaitExpired, WaitOpened
-from ..dag.event import EventListener, InboxListener, Wait
-from ..errors import TaskTimeout
+from ..dag.event import EventListener, InboxListener, ThisWait, Wait, serve_wait
+from ..dag.node import DEFAULT
+from ..errors import TaskTimeout, WaitCanceled
 from ..storage import values
+from . import over_http
 from .answers import answer_for
 from .clock import Timer
 from .events import deliver
 from .failure import describe
+from .notify import Notifier
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -27,6 +31,7 @@ class Waits:
         self.runner = runner
         self._timers: dict[int, Timer] = {}
         self._polls: dict[int, asyncio.Task[None]] = {}
+        self._notifier = Notifier(runner)
         self.answering = asyncio.Lock()
         """Held by an answer to a question until it is durable."""
 
@@ -37,21 +42,60 @@ class Waits:
     async def _open(self, index: int) -> None:
         runner = self.runner
         try:
-            args, kwargs = await runner.memory.load(index, runner.memory.arguments)
-            kind = self._kind(index)
-            now = runner.now()
-            limit = runner.state.options(index).timeout
-            wait = Wait(deadline=None if limit is None else now + limit)
-            if issubclass(kind, InboxListener):
-                wait = await asyncio.to_thread(kind().wait, runner.state.nodes[index].node_id, now, *args, **kwargs)
-                if limit is not None and (wait.deadline is None or now + limit < wait.deadline):
-                    wait = replace(wait, deadline=now + limit, fallback=None, has_fallback=False)
+            now, wait = await self._wait_of(index)
             stored = await asyncio.to_thread(values.encode, wait.fallback, runner.blobs) if wait.has_fallback else None
+            told = await asyncio.to_thread(values.encode, [*wait.notify], runner.blobs) if wait.notify else None
+            if wait.key.startswith(RESERVED):
+                raise ValueError(f"{wait.key!r}: keys that begin with {RESERVED!r} are nbflow's own; use another.")
         except Exception as error:
-            runner.write(TaskFailed(index, describe(error, runner.blobs), runner.now(), runner.now()))
+            await self._never_opened(index, error)
             return
         token = runner.next_token()
-        runner.write(WaitOpened(index, token, now, wait.key, wait.deadline, stored, wait.prompt))
+        runner.write(WaitOpened(index, token, now, wait.key, wait.deadline, stored, wait.prompt, told))
+
+    async def _wait_of(self, index: int) -> tuple[float, Wait]:
+        """Return now and what a node waits for from now on. Raises what its listener raises."""
+        runner = self.runner
+        args, kwargs = await self._arguments(index, own=False)
+        default = (kwargs.pop(DEFAULT),) if DEFAULT in kwargs else ()
+        kind, now, limit = self._kind(index), runner.now(), runner.state.options(index).timeout
+        wait = Wait()
+        if issubclass(kind, InboxListener):
+            node_id = runner.state.nodes[index].node_id
+            if kind.quick:
+                wait = kind().wait(node_id, now, *args, **kwargs)
+            else:
+                wait = await asyncio.to_thread(kind().wait, node_id, now, *args, **kwargs)
+        if default and wait.prompt is not None:
+            raise ValueError("The default of a question is one of its options: say on_timeout= in place of default=.")
+        if limit is not None and (wait.deadline is None or now + limit < wait.deadline):
+            wait = replace(wait, deadline=now + limit, fallback=None, has_fallback=False)
+        if default:
+            wait = replace(wait, fallback=default[0], has_fallback=True)
+        return now, wait
+
+    async def _arguments(self, index: int, own: bool = True) -> tuple[list[Any], dict[str, Any]]:
+        """Return what a listener was called with; ``own`` leaves out what is meant for the engine."""
+        memory = self.runner.memory
+        args, kwargs = memory.arguments(index) if memory.ready(index) else await memory.load(index, memory.arguments)
+        if own:
+            kwargs.pop(DEFAULT, None)
+        return args, kwargs
+
+    async def _serve(self, index: int) -> tuple[list[Any], dict[str, Any]]:
+        """Let the listener know which wait it serves, and return its arguments."""
+        args, kwargs = await self._arguments(index)
+        node, workflow_id = self.runner.state.nodes[index], self.runner.workflow_id
+        opened = node.wait.at if node.wait is not None else node.started
+        serve_wait(ThisWait(workflow_id, node.node_id, tuple(args), kwargs, opened))
+        return args, kwargs
+
+    async def _never_opened(self, index: int, error: BaseException) -> None:
+        runner, now = self.runner, self.runner.now()
+        if runner.state.catches(index):
+            await runner.catching.finish(index, error, now, now, 1)
+        else:
+            runner.write(TaskFailed(index, describe(error, runner.blobs), now, now))
 
     def _kind(self, index: int) -> type[EventListener]:
         listener: Any = self.runner.task_of(index).function
@@ -76,6 +120,8 @@ class Waits:
             self._polls[index] = self.runner.spawn(self._poll(index, token, listener))
         elif wait.prompt is not None:
             self._answer(index, wait)
+        elif over_http.is_over_http(type(listener)):
+            self.runner.spawn(over_http.open_for(self.runner))
 
     def _answer(self, index: int, wait: WaitOpened) -> None:
         """Give the answer that stands ready for a question, if one does."""
@@ -87,6 +133,8 @@ class Waits:
             return
         if ready is not None:
             self.runner.spawn(self._deliver(index, wait.key, *ready))
+        else:
+            self._notifier.begin(index, wait)
 
     async def _deliver(self, index: int, key: str, option: str, fields: dict[str, Any]) -> None:
         runner = self.runner
@@ -102,6 +150,7 @@ class Waits:
         timer = self._timers.pop(index, None)
         if timer is not None:
             timer.cancel()
+        self._notifier.close(index)
         poll = self._polls.pop(index, None)
         if poll is not None and poll is not asyncio.current_task():
             poll.cancel()
@@ -114,7 +163,7 @@ class Waits:
     async def _poll(self, index: int, token: int, listener: EventListener) -> None:
         runner = self.runner
         try:
-            args, kwargs = await runner.memory.load(index, runner.memory.arguments)
+            args, kwargs = await self._serve(index)
             found = listener.poll_for_event(*args, **kwargs)
             if not inspect.isawaitable(found):
                 raise TypeError(f"{type(listener).__name__}.poll_for_event must be 'async def'.")
@@ -136,13 +185,14 @@ class Waits:
         stored: Any = runner.state.nodes[index].event
         try:
             event: Any = await asyncio.to_thread(values.decode, stored, runner.blobs)
+            await self._serve(index)
             told = self._listener(index).event_checkpointed(event)
             if inspect.isawaitable(told):
                 await told
         except asyncio.CancelledError:
             return
         except BaseException as error:
-            self._fail(index, error)
+            self._fail(index, error, catch=False)  # what is durable must not be given up: the run can tell it later
             return
         runner.write(ListenerCommitted(index, runner.now()))
 
@@ -159,8 +209,34 @@ class Waits:
             "anew; give a default to go on without an event."
         ))  # fmt: skip
 
-    def _fail(self, index: int, error: BaseException) -> None:
+    def cancel(self, index: int, by: str) -> None:
+        """End an open wait without an event: with its fallback, or with WaitCanceled."""
+        runner, wait = self.runner, self.runner.state.nodes[index].wait
+        assert wait is not None
+        why = "it was canceled" + (f" by {by}" if by else "")
+        if wait.fallback is not None:
+            runner.write(WaitExpired(index, wait.token, runner.now(), why))
+            return
+        node_id = runner.state.nodes[index].node_id
+        self._fail(index, WaitCanceled(
+            f"The wait {node_id!r} of run {runner.workflow_id!r} ended without an event: {why}. resume() waits anew; "
+            "give it a default to go on without an event."
+        ))  # fmt: skip
+
+    def _fail(self, index: int, error: BaseException, catch: bool = True) -> None:
         runner = self.runner
-        if not runner.closed:
-            began = runner.state.nodes[index].started
-            runner.write(TaskFailed(index, describe(error, runner.blobs), began, runner.now()))
+        if runner.closed:
+            return
+        if catch and runner.state.catches(index):
+            runner.spawn(self._caught(index, error))
+            return
+        began = runner.state.nodes[index].started
+        runner.write(TaskFailed(index, describe(error, runner.blobs), began, runner.now()))
+
+    async def _caught(self, index: int, error: BaseException) -> None:
+        """End a wait with its failure as its value."""
+        runner, wait = self.runner, self.runner.state.nodes[index].wait
+        if wait is not None:
+            _, stored = await runner.catching.store(error)
+            why = f"{type(error).__name__} was caught"
+            runner.write(WaitExpired(index, wait.token, runner.now(), why, stored))
