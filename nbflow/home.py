@@ -59,10 +59,18 @@ def shutdown() -> None:
     global _host
     with _lock:
         if _host is not None:
+            _host.on_http = None
+            _host.say_farewell()
             _host.engine.call(_host.close)
+            _host.say_farewell()  # an endpoint may just have been on its way
             _host.engine.close()
         _host = None
         _settings.clear()
+
+
+def is_open() -> bool:
+    """Tell whether there is a default host yet."""
+    return _host is not None
 
 
 def default_host() -> Host:
@@ -79,7 +87,10 @@ def _make(given: dict[str, Any]) -> Host:
     )
     loop = _running_loop() if given.get("loop") == "notebook" else None
     executor = resolve(given.get("executor"))
-    _host = Host(storage, EngineLoop(), executor=executor, limits=limits, notebook_loop=loop)
+    host = _host = Host(storage, EngineLoop(), executor=executor, limits=limits, notebook_loop=loop)
+    host.tell = door.tell
+    if os.environ.get("NBFLOW_HTTP", "").lower() not in ("0", "off", "no", "false"):
+        host.on_http = lambda: door.open_endpoint(host)
     _settings.update(given)
     if "storage" not in given:
         door.tell(f"nbflow keeps its checkpoints in {near(storage.url)}")

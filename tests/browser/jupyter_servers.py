@@ -25,6 +25,7 @@ OPTIONS = {
         "--IdentityProvider.token={token}",
     ],
     "notebook": ["--ServerApp.root_dir={work}", "--IdentityProvider.token={token}"],
+    "jupyter_server": ["--ServerApp.root_dir={work}", "--IdentityProvider.token={token}"],
     "voila": ["{work}", "--show_tracebacks=True"],
 }
 QUIET = {
