@@ -32,16 +32,26 @@ def _loky_pool() -> concurrent.futures.Executor:
     return pool
 
 
+def _sized(spec: str) -> Executor | None:
+    """Return the executor of a name with a number of workers behind it, None when it is no such name."""
+    name, _, number = spec.partition(":")
+    if name not in ("thread", "process") or not number.isdecimal() or int(number) < 1:
+        return None
+    return ThreadExecutor(int(number)) if name == "thread" else ProcessExecutor(int(number))
+
+
 def resolve(spec: Any = None) -> Executor:
     """Return the executor that ``spec`` means: a name, an Executor, or a ``concurrent.futures`` executor.
 
-    None means "thread". A name makes a new executor, which the caller keeps for all bodies and closes.
-    Raises ValueError that names the choices.
+    None means "thread". A name makes a new executor, which the caller keeps for all bodies and closes; "process:8" and
+    "thread:8" say how many bodies it runs at once. Raises ValueError that names the choices.
     """
     if spec is None:
         spec = "thread"
     if isinstance(spec, str) and spec in _BY_NAME:
         return _BY_NAME[spec]()
+    if isinstance(spec, str) and (sized := _sized(spec)) is not None:
+        return sized
     if isinstance(spec, concurrent.futures.Executor):
         return FuturesExecutor(spec)
     if isinstance(spec, Executor) and not isinstance(spec, type):

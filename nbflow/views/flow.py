@@ -1,4 +1,4 @@
-"""What a view shows of a flow: its tasks with their executions, its rules as edges, what they made of each event, and why.
+"""What a view shows of a flow: tasks with their executions, rules as edges, what they made of each event, and why.
 
 Everything comes from the records, so another process, or a run that is over, shows the same.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.executions import Execution, TaskState
 from ..core.graph import Json
-from ..core.rules import BEGIN, RESUME, STATUS, TIME, Execution, FlowState, RulesEvaluated, TaskState, flow_of
+from ..core.rules import BEGIN, RESUME, STATUS, TIME, FlowState, RulesEvaluated, flow_of
 from ..core.state import RunState
 from ..core.status import NodeStatus
 from . import words

@@ -32,7 +32,7 @@ def scene_of_flow(state: RunState) -> Scene:
         came[event["key"]] = came.get(event["key"], 0) + 1
     links = []
     for edge in view["edges"]:
-        source = edge["from"] or edge["key"]
+        source = edge["from"] or _plain(edge["key"])
         if source not in places:
             places[source] = len(stations)
             stations.append(_key(source, came.get(source, 0)))
@@ -60,6 +60,11 @@ def _task(state: RunState, task: Json) -> Station:
     return Station(words.name(task["name"]), row, TASK, latest.get("index", -1), facts, story)
 
 
+def _plain(key: str) -> str:
+    """Return a key without the quotes that tell it from a pattern."""
+    return key.strip("'")
+
+
 def _key(key: str, count: int) -> Station:
     row = NodeRow("s" if count else "e", note=f"came {count} times" if count > 1 else "" if count else "has not come")
     return Station(words.name(key), row, WAIT, facts={"Event": key, "Came": count})
@@ -68,11 +73,17 @@ def _key(key: str, count: int) -> Station:
 def _link(state: RunState, edge: Json, places: dict[str, int]) -> Link:
     flow = flow_of(state)
     rule = bool(edge["key"])
-    label = edge["key"] if rule and edge["from"] else edge["status"] if edge["status"] not in ("", "SUCCESS") else ""
+    label = (
+        _plain(edge["key"])
+        if rule and edge["from"]
+        else edge["status"]
+        if edge["status"] not in ("", "SUCCESS")
+        else ""
+    )
     if edge["action"] != "START":
         label = f"{label} {edge['action'].lower()}".strip()
     taken = flow is not None and flow.fired.get(edge["rule"], 0) > 0
-    return Link(places[edge["from"] or edge["key"]], places[edge["to"]], label, rule, taken)
+    return Link(places[edge["from"] or _plain(edge["key"])], places[edge["to"]], label, rule, taken)
 
 
 def _tasks(tasks: list[Json]) -> Panel:

@@ -16,6 +16,19 @@ from nbflow.executors.process import ProcessExecutor
 from nbflow.executors.thread import ThreadExecutor
 
 
+@pytest.mark.parametrize(("spec", "kind"), [("thread:3", ThreadExecutor), ("process:3", ProcessExecutor)])
+def test_a_name_with_a_number_says_how_many_bodies_run_at_once(spec: str, kind: type) -> None:
+    executor = resolve(spec)
+    assert isinstance(executor, kind) and executor.workers == 3  # type: ignore[attr-defined]
+    executor.close()
+
+
+@pytest.mark.parametrize("spec", ["thread:0", "thread:", "process:many", "inline:2", "process:-1"])
+def test_a_number_that_means_nothing_is_refused(spec: str) -> None:
+    with pytest.raises(ValueError, match="is not an executor"):
+        resolve(spec)
+
+
 @pytest.mark.parametrize(
     ("spec", "kind"),
     [(None, ThreadExecutor), ("thread", ThreadExecutor), ("inline", InlineExecutor), ("process", ProcessExecutor)],

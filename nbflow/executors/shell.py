@@ -1,0 +1,83 @@
+"""Run a shell command as the body of a task, in the group of its process, which a stop kills as a whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import IO
+
+from nbflow.errors import CommandFailed
+
+LINES = 20
+"""The last lines that the error of a failed command tells."""
+LINGER = 0.5
+"""Seconds for what a command has printed to arrive after it has ended; a program that it left behind may print on."""
+
+
+def run_command(command: str, env: Mapping[str, str], cwd: str | None = None) -> str:
+    """Run a command, print what it prints line by line, and return its last line. Raises CommandFailed."""
+    shell = shutil.which("bash") or "sh"
+    process = subprocess.Popen(
+        [shell, "-c", command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **env},
+        cwd=cwd,
+        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+    )
+    assert process.stdout and process.stderr
+    guard = _Guard()
+    out: deque[str] = deque(maxlen=LINES)
+    tail: deque[str] = deque(maxlen=LINES)
+    readers = [
+        threading.Thread(target=_tell, args=(pipe, stream, kept, tail), daemon=True)
+        for pipe, stream, kept in ((process.stdout, "stdout", out), (process.stderr, "stderr", deque[str](maxlen=1)))
+    ]
+    for reader in readers:
+        reader.start()
+    code = process.wait()
+    guard.leave()
+    for reader in readers:
+        reader.join(LINGER)
+    if code:
+        said = "".join(tail)
+        raise CommandFailed(code, f"The command ended with exit code {code}" + (f":\n{said}" if said else "."))
+    return out[-1].rstrip("\n") if out else ""
+
+
+class _Guard:
+    """A program in the process group of this one that outlives it for a moment, in order to kill what it has started.
+
+    Linux kills this process with the engine's, at once and alone: a command would be left behind.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        if os.name == "posix" and os.getpgrp() == os.getpid():  # else the group is not ours to kill
+            self._process = subprocess.Popen(
+                ["sh", "-c", "read -r _; kill -KILL 0"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def leave(self) -> None:
+        """Let the guard go without harm."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def _tell(pipe: IO[str], stream: str, kept: deque[str], tail: deque[str]) -> None:
+    for line in pipe:
+        kept.append(line)
+        tail.append(line)
+        getattr(sys, stream).write(line)
