@@ -1,0 +1,1 @@
+"""State machines at work: what drives them, what their handlers can do, and the runs that they start."""
