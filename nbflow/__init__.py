@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .api import get_metadata as get_metadata
     from .api import get_output as get_output
     from .api import get_output_async as get_output_async
+    from .api import get_progress as get_progress
     from .api import get_run as get_run
     from .api import get_status as get_status
     from .api import list_all as list_all
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from .api import send as send
     from .api import wait as wait
     from .core.decision import Decision as Decision
+    from .core.first import First as First
     from .core.status import WorkflowStatus as WorkflowStatus
+    from .dag.any_of import any_of as any_of
     from .dag.continuation import continuation as continuation
     from .dag.event import Event as Event
     from .dag.event import EventListener as EventListener
@@ -46,10 +49,15 @@ if TYPE_CHECKING:
     from .engine.listeners import HTTPListener as HTTPListener
     from .engine.progress import progress as progress
     from .engine.progress import track as track
+    from .flow import Flow as Flow
+    from .forking import fork as fork
     from .handle import Run as Run
     from .home import init as init
     from .home import shutdown as shutdown
+    from .http.endpoint import serve as serve
+    from .machine.definition import Workflow as Workflow
     from .notebook.dashboard import dashboard as dashboard
+    from .starting import start_workflow as start_workflow
 
 _HOMES = {
     "task": "dag.task",
@@ -57,6 +65,8 @@ _HOMES = {
     "InputNode": "dag.node",
     "put": "dag.node",
     "continuation": "dag.continuation",
+    "any_of": "dag.any_of",
+    "First": "core.first",
     "sleep": "dag.event",
     "wait_for_event": "dag.event",
     "Event": "dag.event",
@@ -65,6 +75,8 @@ _HOMES = {
     "HTTPListener": "engine.listeners",
     "ButtonListener": "engine.listeners",
     "FormListener": "engine.listeners",
+    "Workflow": "machine.definition",
+    "start_workflow": "starting",
     "init": "home",
     "run": "api",
     "run_async": "api",
@@ -72,6 +84,7 @@ _HOMES = {
     "resume_async": "api",
     "resume_all": "api",
     "salvage": "api",
+    "fork": "forking",
     "cancel": "api",
     "delete": "api",
     "send": "api",
@@ -81,11 +94,14 @@ _HOMES = {
     "get_output": "api",
     "get_output_async": "api",
     "get_metadata": "api",
+    "get_progress": "api",
     "get_run": "api",
     "wait": "api",
     "shutdown": "home",
     "Run": "handle",
+    "Flow": "flow",
     "dashboard": "notebook.dashboard",
+    "serve": "http.endpoint",
     "WorkflowStatus": "core.status",
     "Decision": "core.decision",
     "Receipt": "engine.events",
@@ -98,6 +114,8 @@ __all__ = [
     "Decision",
     "Event",
     "EventListener",
+    "First",
+    "Flow",
     "FormListener",
     "HTTPListener",
     "InputNode",
@@ -105,14 +123,18 @@ __all__ = [
     "Receipt",
     "Run",
     "TimerListener",
+    "Workflow",
     "WorkflowStatus",
+    "any_of",
     "cancel",
     "continuation",
     "dashboard",
     "delete",
+    "fork",
     "get_metadata",
     "get_output",
     "get_output_async",
+    "get_progress",
     "get_run",
     "get_status",
     "init",
@@ -127,8 +149,10 @@ __all__ = [
     "run_async",
     "salvage",
     "send",
+    "serve",
     "shutdown",
     "sleep",
+    "start_workflow",
     "task",
     "track",
     "wait",

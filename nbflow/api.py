@@ -9,8 +9,9 @@ from typing import Any
 
 from . import door
 from .core.status import WorkflowStatus
-from .dag.task import check_metadata
+from .dag.checked import check_metadata
 from .engine import ending, inspect, outputs
+from .engine.beginning import chosen
 from .engine.events import Receipt
 from .engine.host import Host
 from .engine.listing import Listing
@@ -29,23 +30,32 @@ MAX_ID = 255
 
 def run(
     dag: Any, *args: Any, workflow_id: str | None = None, metadata: dict[str, Any] | None = None,
-    takeover: bool = False, **kwargs: Any,
+    takeover: bool = False, on_change: str = "keep", existing: str = "resume", cleanup: str | None = None,
+    **kwargs: Any,
 ) -> Any:  # fmt: skip
     """Run a graph and return its value; in a notebook, live views move and buttons work meanwhile.
 
-    ``args`` and ``kwargs`` feed the graph's InputNode. With a ``workflow_id`` that was used, that run goes on with
-    the graph and the code given now: finished nodes keep their results. ``metadata`` is a JSON dict kept with the
-    run; ``takeover=True`` insists when the run is live in another process. Stop (KeyboardInterrupt) lets the run
-    go: it stays resumable. Raises TypeError when ``dag`` is no graph, RunIsLive, queue.Full,
-    WorkflowExecutionError, WorkflowCancellationError.
+    ``args`` and ``kwargs`` feed the graph's InputNode. With a ``workflow_id`` that was used, that run goes on with the
+    graph and the code given now: finished nodes keep their results. Where other code or inputs made such a result,
+    ``on_change`` decides: "keep" it, with a notice; "rerun" it and what depends on it; "error" (WorkflowChangedError).
+    What is seen of a change: see ``nbflow.dag.fingerprint``. ``existing`` may be, in place of "resume": "error"
+    (WorkflowExistsError), "return" (its result if it succeeded, else it goes on), "restart" (delete it, begin anew).
+    ``cleanup="success"`` keeps only the result once the run has succeeded ("never": all); it is kept with the run, as
+    is ``metadata``, a JSON dict; ``takeover=True`` insists when the run is live in another process. Stop
+    (KeyboardInterrupt) lets the run go: it stays resumable. Raises TypeError when ``dag`` is no graph, ValueError,
+    RunIsLive, queue.Full, WorkflowExecutionError, WorkflowCancellationError.
 
     >>> import nbflow as nf
     >>> double = nf.task(lambda x: 2 * x, name="double")
     >>> nf.run(double.bind(double.bind(10)))
     40
     """
+    __tracebackhide__ = True
     default_host().engine.refuse_inside()
-    live = run_async(dag, *args, workflow_id=workflow_id, metadata=metadata, takeover=takeover, **kwargs)
+    live = run_async(
+        dag, *args, workflow_id=workflow_id, metadata=metadata, takeover=takeover, on_change=on_change,
+        existing=existing, cleanup=cleanup, **kwargs,
+    )  # fmt: skip
     try:
         return live.result()
     except KeyboardInterrupt:
@@ -55,7 +65,8 @@ def run(
 
 def run_async(
     dag: Any, *args: Any, workflow_id: str | None = None, metadata: dict[str, Any] | None = None,
-    takeover: bool = False, **kwargs: Any,
+    takeover: bool = False, on_change: str = "keep", existing: str = "resume", cleanup: str | None = None,
+    **kwargs: Any,
 ) -> Run:  # fmt: skip
     """Start a graph in the background and return its handle, once the run is stored. As ``run`` otherwise.
 
@@ -64,15 +75,17 @@ def run_async(
     >>> live.result()
     3
     """
-    host = default_host()
+    host, choices = default_host(), chosen(on_change, existing, cleanup)
     workflow_id = check_id(workflow_id) if workflow_id is not None else new_id()
     if metadata is not None:
         metadata = check_metadata(metadata)
     loop = door.running_loop()
     if loop is not None and not host.engine.inside:
         host.notebook_loop = loop
+    if existing == "return" and outputs.has_result(host, workflow_id):
+        return Run(host, workflow_id)
     inputs = (args, kwargs)
-    opening = host.engine.start(host.run, workflow_id, dag, inputs, metadata, door.task_context(), takeover)
+    opening = host.engine.start(host.run, workflow_id, dag, inputs, metadata, door.task_context(), takeover, choices)
     if not host.engine.inside:
         opening.result()
     return Run(host, workflow_id, opening)
@@ -152,7 +165,9 @@ def send(workflow_id: str, key: str, payload: Any = None, id: str | None = None,
     """Send an event to a run, live here, live elsewhere or waiting to be resumed; return what became of it.
 
     The oldest wait of ``key`` takes it; without one it is kept, in order. ``id`` makes it count once. A payload
-    that does not fit an open question is rejected, and the run is as before. Raises WorkflowNotFoundError.
+    that does not fit an open question is rejected, and the run is as before; so is one of more than 1 MiB, and any
+    when 1000 wait that nobody took. The receipt can be awaited, and must be inside an async task, where it is not
+    known at once. Raises WorkflowNotFoundError.
     """
     return Run(default_host(), check_id(workflow_id)).send(key, payload, id, by=by)
 
@@ -198,6 +213,7 @@ def get_output(workflow_id: str, *, task_id: str | None = None) -> Any:
 
     Raises ValueError for an unknown run or task and for a value that was not stored, and what ``Run.result`` raises.
     """
+    __tracebackhide__ = True
     return get_output_async(workflow_id, task_id=task_id).result()
 
 
@@ -219,25 +235,39 @@ def get_metadata(workflow_id: str, task_id: str | None = None) -> dict[str, Any]
     return inspect.run_metadata(state, status) if task_id is None else inspect.task_metadata(state, task_id)
 
 
+def get_progress(workflow_id: str) -> dict[str, Any]:
+    """Return how far a run is, with every task of it, in one call that waits for nothing.
+
+    The keys: ``status``; ``done`` of ``total`` tasks; ``tasks``, a dict by task id of ``status`` ("pending",
+    "running", "done", ...), ``attempts``, and where there is one: ``start_time`` and ``end_time`` (UTC seconds),
+    ``error`` (of the last failure), ``progress`` (done, total) as the task itself tells it. Values put into a graph
+    are no tasks. Tasks that the run has yet to grow are not counted. Raises ValueError for an unknown run.
+
+    >>> import nbflow as nf
+    >>> double = nf.task(lambda x: 2 * x, name="double")
+    >>> nf.run(double.bind(double.bind(1)), workflow_id="four")
+    4
+    >>> found = nf.get_progress("four")
+    >>> found["done"], found["total"], {name: str(task["status"]) for name, task in found["tasks"].items()}
+    (2, 2, {'double': 'done', 'double_1': 'done'})
+    """
+    host = default_host()
+    live = host.runners.get(check_id(workflow_id))
+    if live is not None and live.state.status is not None and not host.engine.inside:
+        return host.engine.call(inspect.live_progress, live)
+    found = Run(host, workflow_id)
+    try:
+        return inspect.run_progress(found.state, found.status, {})
+    except WorkflowError:
+        raise ValueError(f"No such workflow_id {workflow_id!r}.") from None
+
+
 def wait(runs: Iterable[Run], *, num_returns: int = 1, timeout: float | None = None) -> tuple[list[Run], list[Run]]:
     """Wait until ``num_returns`` runs have ended, or ``timeout`` seconds; return those that have, and the others."""
     waiting = list(runs)
     if not 0 < num_returns <= len(waiting):
         raise ValueError(f"num_returns must be between 1 and the number of runs ({len(waiting)}), not {num_returns}.")
-    enough: concurrent.futures.Future[None] = concurrent.futures.Future()
-    ended: list[Any] = []
-
-    def one_ended(future: Any) -> None:
-        ended.append(future)
-        if len(ended) >= num_returns and not enough.done():
-            enough.set_result(None)
-
-    for each in waiting:
-        each._outcome().add_done_callback(one_ended)
-    try:
-        door.wait_sync(enough, timeout)
-    except TimeoutError:
-        pass
+    door.wait_some([each._outcome() for each in waiting], num_returns, timeout)
     ready = [each for each in waiting if each._outcome().done()]
     return ready, [each for each in waiting if each not in ready]
 
@@ -245,13 +275,18 @@ def wait(runs: Iterable[Run], *, num_returns: int = 1, timeout: float | None = N
 class Output:
     """A value that will be there: ``result(timeout)`` or ``await``."""
 
-    def __init__(self, future: Any) -> None:
+    def __init__(self, future: concurrent.futures.Future[Any]) -> None:
         self._future = future
 
     def result(self, timeout: float | None = None) -> Any:
         """Return the value, waiting for it. Raises what ``get_output`` raises, and TimeoutError."""
+        __tracebackhide__ = True
         default_host().engine.refuse_inside()
         return door.wait_sync(self._future, timeout)
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """Return the future behind it."""
+        return self._future
 
     def done(self) -> bool:
         """Tell whether the value, or the error in its place, is there."""

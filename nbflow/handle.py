@@ -11,12 +11,16 @@ from . import asking, door
 from .core.codec import decode
 from .core.status import NodeStatus, WorkflowStatus
 from .core.story import story
-from .engine import ending, events, inspect, outputs
+from .engine import ending, events, inspect, outputs, wait_ends
+from .engine.flows.acts import FlowActs
+from .engine.machines.acts import MachineActs
+from .engine.machines.doors import key_of
 from .engine.patience import human_timeout
 from .engine.runner import Runner
 from .errors import (
     WorkflowError,
 )
+from .views.diff import told
 from .views.dot import to_dot
 from .views.html import to_bundle
 from .views.snapshot import Snapshot
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from .engine.host import Host
 
 
-class Run:
+class Run(FlowActs, MachineActs):
     """One run. ``await run`` or ``run.result()`` gives its value; as the last line of a cell it shows itself.
 
     A handle may outlive the run, its failure and its resumption: it always speaks of the run as it is now.
@@ -51,6 +55,7 @@ class Run:
         Raises WorkflowExecutionError (its ``__cause__`` is the task's own exception), WorkflowCancellationError,
         WorkflowNotResumableError when nobody runs it any more, TimeoutError when the time is up (the run goes on).
         """
+        __tracebackhide__ = True
         self._host.engine.refuse_inside()
         self._mind_people()
         timeout = self._glance(timeout)
@@ -194,6 +199,16 @@ class Run:
         records = [record for wire in self._host.storage.read_run(self.workflow_id) if (record := decode(wire))]
         return story(records, node)
 
+    def diff(self, node: str) -> str:
+        """Return what differs from the code that made a node's result, as a small diff; empty when nothing does.
+
+        Raises ValueError for an unknown node.
+        """
+        state = self.state
+        if node not in state.index:
+            raise ValueError(f"No such node {node!r} in run {self.workflow_id!r}.")
+        return told(state, state.index[node])
+
     def logs(self, node: str) -> str:
         """Return what a task has printed: its last 200 lines, of all its attempts, also after a restart.
 
@@ -239,13 +254,22 @@ class Run:
 
     def send(self, key: str, payload: Any = None, id: str | None = None, *, by: str = "") -> Receipt:
         """Send an event to the run; ``id`` makes it count once however often it is sent. See ``nbflow.send``."""
-        live = self._host.runners.get(self.workflow_id)
+        host, workflow_id = self._host, self.workflow_id
+        live = host.runners.get(workflow_id)
+        if host.engine.inside:
+            sending = (
+                events.deliver(host, live, key, payload, id, by, "api")
+                if live is not None
+                else asyncio.to_thread(events.leave, host.storage, workflow_id, key, payload, id, by)
+            )
+            return events.Sending(host.engine.loop.create_task(sending))
         if live is not None:
-            return self._host.engine.call(events.deliver, self._host, live, key, payload, id, by, "api")
-        return events.leave(self._host.storage, self.workflow_id, key, payload, id, by)
+            return host.engine.call(events.deliver, host, live, key, payload, id, by, "api")
+        return events.leave(host.storage, workflow_id, key, payload, id, by)
 
     def answer(self, question: str, option: str = "", *, comment: str = "", by: str = "", **values: Any) -> Receipt:
         """Answer an open question, by its node's id or its title. The first answer wins; see the receipt."""
+        question = key_of(self.state, question)
         node = events.open_question(self.state, question)
         if node is None or node.wait is None:
             done = events.answered_question(self.state, question)
@@ -256,6 +280,30 @@ class Run:
             return self.send(question, {"option": option, "values": values})
         payload = {"values": values, "comment": comment, "by": by, **({"option": option} if option else {})}
         return self.send(node.wait.key, payload, by=by)
+
+    def cancel_wait(self, node: str, *, by: str = "") -> None:
+        """End an open wait of the run without an event, here or in the process that runs it; ``by`` is recorded.
+
+        The wait gets its default (``on_timeout`` of a question); without one it fails with WaitCanceled, and with it
+        the run, unless something catches that. Raises ValueError when no wait of this node is open, RunIsLive when
+        the process that runs it does not answer, WorkflowError when nobody runs it.
+
+        >>> import nbflow as nf
+        >>> run = nf.run_async(nf.wait_for_event("go").options(default="nobody"), workflow_id="gone-without")
+        >>> while run.state.counts["waiting"] == 0: pass
+        >>> run.cancel_wait("wait_for_go")
+        >>> run.result()
+        'nobody'
+        """
+        wait_ends.cancel_wait(self._host, self.workflow_id, node, by)
+
+    def link(self, question: str, *, expires: float | None = 7 * 86400.0, by: str = "") -> str:
+        """Return a link to an open question, for a person without a notebook; an endpoint is started if none runs.
+
+        See ``Endpoint.link``, which it calls. Where the person is not at this machine, ``nbflow.serve(public_url=...)``
+        comes first. Raises ValueError when no such question is open.
+        """
+        return door.endpoint(self._host).link(self, question, expires=expires, by=by)
 
     def cancel(self) -> None:
         """Cancel the run: final, and at once. Raises WorkflowError when it has ended already."""

@@ -1,4 +1,4 @@
-"""What helps to test workflows: answers that stand ready."""
+"""What helps to test workflows: answers that stand ready, and a clock that makes a day a moment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from .engine import answers as _ready
+from .engine.virtual import VirtualClock
+from .home import default_host
 from .storage.memory import MemoryStorage
 
-__all__ = ["MemoryStorage", "answers"]
+__all__ = ["MemoryStorage", "VirtualClock", "answers", "virtual_clock"]
 
 
 @contextmanager
@@ -30,3 +32,29 @@ def answers(given: Mapping[str, Any] | None = None, **named: Any) -> Iterator[No
         yield
     finally:
         _ready.pop()
+
+
+@contextmanager
+def virtual_clock() -> Iterator[VirtualClock]:
+    """Let the time of all runs stand still inside a ``with`` block; ``advance`` lets it pass.
+
+    Timeouts, deadlines and sleeps of runs are all that it moves: bodies of tasks take the time they take. When the
+    block is left, what is still to come goes by the real time again.
+
+    >>> from datetime import timedelta
+    >>> import nbflow as nf
+    >>> from nbflow.testing import virtual_clock
+    >>> with virtual_clock() as clock:
+    ...     run = nf.run_async(nf.wait_for_event("never", timeout=24 * 3600, default="nobody came"))
+    ...     clock.advance(timedelta(hours=24))
+    ...     run.result()
+    'nobody came'
+    """
+    host = default_host()
+    real, clock = host.clock, VirtualClock(host)
+    host.clock = clock
+    try:
+        yield clock
+    finally:
+        host.clock = real
+        host.engine.post(lambda: clock.give_over(real))

@@ -13,7 +13,31 @@ import pytest
 import nbflow as nf
 from nbflow.testing import MemoryStorage
 
-MODULES = ("nbflow.testing", "nbflow.errors")
+MODULES = (
+    "nbflow.testing",
+    "nbflow.errors",
+    "nbflow.dag.event",
+    "nbflow.listeners.file",
+    "nbflow.listeners.queue_source",
+    "nbflow.cli.main",
+    "nbflow.engine.notify",
+    "nbflow.notification",
+    "nbflow.rules.notification",
+    "nbflow.rules.conditions",
+    "nbflow.rules.context",
+    "nbflow.rules.definition",
+    "nbflow.rules.operators",
+    "nbflow.rules.actions",
+    "nbflow.rules.schedule",
+    "nbflow.core.executions",
+    "nbflow.engine.flows.stopping",
+    "nbflow.http.endpoint",
+    "nbflow.http.guard",
+    "nbflow.http.links",
+    "nbflow.http.post",
+    "nbflow.http.replies",
+    "nbflow.http.site",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -14,19 +14,37 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def play(code: str, **environment: str) -> list[str]:
+    """Run an example as a program of its own and return what it printed."""
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout.splitlines()
+
+
 def test_the_first_workflow_gives_what_the_text_says(tmp_path: Path) -> None:
-    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
     promised = re.search(r"here (\d+) after an approval", README)
     assert promised is not None
-    answers = {"NBFLOW_ANSWERS": '{"Close the books?": "approve"}', "NBFLOW_STORAGE": str(tmp_path)}
-    answer = subprocess.run(
-        [sys.executable, "-c", example + "\nprint(run.result(timeout=60))"],
-        cwd=ROOT,
-        env={**os.environ, **answers},
-        capture_output=True,
-        text=True,
+    said = play(
+        EXAMPLES[0] + "\nprint(run.result(timeout=60))",
+        NBFLOW_ANSWERS='{"Close the books?": "approve"}',
+        NBFLOW_STORAGE=str(tmp_path),
     )
-    assert answer.stdout.splitlines()[-1:] == [promised[1]], answer.stdout + answer.stderr
+    assert said[-1:] == [promised[1]]
+
+
+def test_the_state_machine_says_what_its_last_line_says(tmp_path: Path) -> None:
+    *_, last = EXAMPLES[1].strip().splitlines()
+    assert play(EXAMPLES[1], NBFLOW_STORAGE=str(tmp_path))[-1] == last.partition("# ")[2]
+
+
+def test_the_flow_says_why_a_task_runs_or_not(tmp_path: Path) -> None:
+    said = play(EXAMPLES[2] + "\nrun.cancel()", NBFLOW_STORAGE=str(tmp_path))
+    assert any(line.startswith("rule serve/1: START on train is SUCCESS") for line in said), said
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))

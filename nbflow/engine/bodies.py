@@ -16,10 +16,11 @@ from ..core.records import TaskAttemptFailed, TaskFailed, TaskStarted
 from ..dag.elsewhere import call_elsewhere
 from ..dag.growth import growth
 from ..errors import StorageError, TaskTimeout
-from ..executors.base import Executor
 from ..storage import values
+from .context import place_of
 from .failure import describe
 from .lanes import Lane, Slot
+from .resources import submitter
 from .streams import speaking
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Body:
     slot: Slot | None = None
     timer: asyncio.TimerHandle | None = None
     stop: Callable[[], bool] | None = None
+    end: Any = None  # done when what runs has really ended, wanted or not
     timed_out: float = 0.0
 
     def leave_slot(self) -> None:
@@ -79,7 +81,7 @@ class Bodies:
             self._launch(command, task, None)
             return
         self._waiting[command.node] = command
-        lane.join(lambda slot: self._take_slot(command, slot))
+        lane.join(lambda slot: self._take_slot(command, slot), task.settings.slots)
 
     def _lane(self, task: Task[Any, Any]) -> Lane | None:
         if task.settings.executor is None and task.is_async:
@@ -133,7 +135,7 @@ class Bodies:
         if body.slot is None:
             self._call_async(body, task, args, kwargs, context)
         else:
-            self._call_in(body.slot.executor, body, task, args, kwargs, context)
+            self._call_in(body.slot.lane, body, task, args, kwargs, context)
 
     def _call_async(
         self, body: Body, task: Task[Any, Any], args: list[Any], kwargs: dict[str, Any], context: Context
@@ -142,7 +144,7 @@ class Bodies:
             task.settings.loop is None and self.runner.host.notebook_loop_by_default
         ):
             future = self.runner.host.on_notebook_loop(task.function, args, kwargs, context)
-            body.stop = future.cancel
+            body.stop, body.end = future.cancel, future
             future.add_done_callback(lambda done: self.runner.host.engine.post(lambda: self._finished(body, done)))
             return
         self._await(body, task.function, args, kwargs, context)
@@ -151,7 +153,7 @@ class Bodies:
         self, body: Body, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], context: Context
     ) -> None:
         running = self.runner.loop.create_task(self._run_async(body, function, args, kwargs), context=context)
-        body.stop = running.cancel
+        body.stop, body.end = running.cancel, running
 
     async def _run_async(
         self, body: Body, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
@@ -167,16 +169,16 @@ class Bodies:
             self._succeeded(body, Returned(value))
 
     def _call_in(
-        self, executor: Executor, body: Body, task: Task[Any, Any], args: list[Any], kwargs: dict[str, Any],
-        context: Context,
-    ) -> None:  # fmt: skip
-        function = task.function
+        self, lane: Lane, body: Body, task: Task[Any, Any], args: list[Any], kwargs: dict[str, Any], context: Context
+    ) -> None:
+        function, executor, submit = task.function, lane.executor, submitter(self.runner, lane, task)
         if executor.same_process:
             keep = task.settings.checkpoint is not False and not task.settings.catch_exceptions
-            future = executor.submit(context.run, _run_and_encode, self.runner.blobs, keep, function, args, kwargs)
+            future = submit(context.run, _run_and_encode, self.runner.blobs, keep, function, args, kwargs)
         else:
-            future = context.run(executor.submit, call_elsewhere, function, args, kwargs)
-        body.stop = lambda: executor.stop(future)
+            place = place_of(self.runner, body.node)
+            future = context.run(submit, call_elsewhere, function, args, kwargs, place)
+        body.stop, body.end = lambda: executor.stop(future), future
         if future.done():
             self._finished(body, future)
         else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import commands as c
 from ..core import records as r
+from ..core.graph import Json
 from ..errors import CheckpointError
 from .failure import describe, restore
 
@@ -47,10 +48,16 @@ class Catching:
         value: Any = (None, error)
         stored = None
         if runner.state.options(index).checkpoint is not False:
-            try:
-                stored = await runner.trouble.store(value)
-            except CheckpointError:
-                value = (None, restore({**describe(error, runner.blobs), "value": None}, runner.blobs))
-                stored = await runner.trouble.store(value)
+            value, stored = await self.store(error)
         runner.memory.arrive(index, value)
         runner.write(r.TaskSucceeded(index, stored, started, ended, attempt, caught=True))
+
+    async def store(self, error: BaseException) -> tuple[Any, Json]:
+        """Return the value that a failure becomes, and its stored form; one that cannot be stored is told in words."""
+        runner = self.runner
+        value: Any = (None, error)
+        try:
+            return value, await runner.trouble.store(value)
+        except CheckpointError:
+            value = (None, restore({**describe(error, runner.blobs), "value": None}, runner.blobs))
+            return value, await runner.trouble.store(value)

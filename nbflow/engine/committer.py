@@ -57,6 +57,11 @@ class Committer:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
+    @property
+    def pending(self) -> bool:
+        """True while something that was written is not durable yet."""
+        return bool(self._batch) or self._busy
+
     async def drained(self) -> None:
         """Return when everything written so far is durable, or trouble stopped it."""
         if self._batch or self._busy:

@@ -10,16 +10,19 @@ from ..core import records as r
 from ..core.calls import calls_of
 from ..core.commands import CallEnded, EventKept, StartTask
 from ..core.graph import NodeKind
+from ..core.machine import machine_of
 from ..core.status import NodeStatus
 from ..dag.node import Node
 from ..dag.task import Task
-from ..errors import GraphError, WorkflowCancellationError
+from ..errors import GraphError, WorkflowCancellationError, WorkflowNotResumableError
+from ..machine import registry
 from .failure import describe, restore
+from .machines.doors import door
 
 if TYPE_CHECKING:
     from .runner import Runner
 
-DRIVERS = {"machine": "nbflow.engine.machines:MachineDriver", "flow": "nbflow.engine.flows:FlowDriver"}
+DRIVERS = {"machine": "nbflow.engine.machines.driver:MachineDriver", "flow": "nbflow.engine.flows.driver:FlowDriver"}
 """Where the drivers are, by the ``driver`` of the definition; each is loaded when its first run needs it."""
 
 
@@ -61,6 +64,17 @@ class Drivers:
         if self._driving is not None:
             self._driving.cancel()
 
+    def door(self, key: str, payload: Any) -> tuple[str, str]:
+        """Return "rejected" or "closed" and why a state machine does not take an event, or '' and a warning."""
+        look = getattr(self.driver, "door", None)
+        found: tuple[str, str] = door(self.runner.state, key, payload) if look is None else look(key, payload)
+        return found
+
+    def cancels_later(self, by: str) -> bool:
+        """Have the run canceled when the handler of its state machine has ended; False when it can be at once."""
+        cancel = getattr(self.driver, "cancel", None)
+        return cancel is not None and bool(cancel(by))
+
     def event_kept(self, command: EventKept) -> None:
         """Tell the driver of an event."""
         if self.driver is not None:
@@ -79,8 +93,7 @@ class Drivers:
         runner, began = self.runner, self.runner.now()
         runner.apply_volatile(r.TaskStarted(index, attempt, began))
         try:
-            task: Any = runner.task_of(index)
-            definition = task.function.definition
+            definition = self._definition(index)
             args, kwargs = await runner.memory.load(index, runner.memory.arguments)
             module, _, name = DRIVERS[definition.driver].partition(":")
             self.driver = getattr(import_module(module), name)(runner, index, definition)
@@ -96,6 +109,18 @@ class Drivers:
             self.driver = None
         self._stop_calls(index)
         runner.finish_node(index, value, stored, began, runner.now(), attempt)
+
+    def _definition(self, index: int) -> Any:
+        """Return what the driver drives. A state machine whose stored code cannot be had may be defined here by now."""
+        try:
+            task: Any = self.runner.task_of(index)
+        except WorkflowNotResumableError:
+            state = self.runner.state
+            newest = registry.newest(state.codes[state.nodes[index].spec.code].name)
+            if newest is None or (state.parts and machine_of(state) is None):
+                raise
+            return newest
+        return task.function.definition
 
     def _stop_calls(self, driver: int) -> None:
         for call in calls_of(self.runner.state, driver):

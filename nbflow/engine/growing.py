@@ -30,7 +30,7 @@ def code_records(book: CodeBook, blobs: Blobs) -> tuple[list[r.Record], list[str
     notices = []
     for new in book.take_fresh():
         stored = store_sealed(new.sealed, blobs) if new.sealed is not None else None
-        found.append(r.CodeAdded(Code(new.key, new.name, stored, new.options, new.fingerprint)))
+        found.append(r.CodeAdded(Code(new.key, new.name, stored, new.options, new.fingerprint, new.source)))
         if new.why:
             notices.append(f"{new.why} The run works; after a restart, run the cell again instead of resume().")
         elif new.sealed is not None and len(new.sealed.head) + sum(map(len, new.sealed.buffers)) > 10_000_000:
@@ -44,7 +44,8 @@ def code_records(book: CodeBook, blobs: Blobs) -> tuple[list[r.Record], list[str
 
 def store_sealed(sealed: Sealed, blobs: Blobs) -> dict[str, Any]:
     """Return the stored form of a sealed value."""
-    return values.encode_pickled(sealed.head, sealed.buffers, blobs)
+    stored = values.encode_pickled(sealed.head, sealed.buffers, blobs)
+    return {**stored, "fp": sealed.mark} if sealed.mark else stored
 
 
 def node_records(graph: Graph, owner: int = TOP) -> Iterator[r.NodesAdded]:

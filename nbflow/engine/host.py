@@ -11,26 +11,30 @@ from contextvars import Context
 from typing import Any
 
 from ..core import records as r
-from ..core.codec import decode
 from ..core.commands import Acknowledge
 from ..core.graph import Json
 from ..core.state import RunState
 from ..core.status import WorkflowStatus
 from ..dag.code import CodeBook
-from ..dag.compile import bind_inputs, compile_graph, root_of
+from ..dag.compile import bind_inputs, root_of
+from ..dag.node import Node
 from ..errors import RunIsLive, WorkflowNotResumableError
 from ..executors.base import Executor
 from ..executors.process import ProcessExecutor, show
 from ..executors.registry import resolve
 from ..storage.base import RunJournal, Storage
+from . import mended, over_http
+from .beginning import DEFAULT_CHOICES, Beginning, Choices, begin, check_compiles, opened, used
 from .clock import Clock, SystemClock
-from .environment import environment, owner
-from .growing import code_records, node_records, store_sealed
+from .folding import fold as fold
 from .keeper import Keeper
 from .lanes import Lane
 from .loop import EngineLoop
 from .runner import Runner
 from .streams import hear, uninstall
+
+LinkTo = Callable[[str, str, int], str]
+"""What makes a link from the id of a run, the id of a node, and the token of the wait that asks."""
 
 
 class Limits:
@@ -58,6 +62,14 @@ class Host:
         self.closing = False
         self.notebook_loop = notebook_loop
         self.notebook_loop_by_default = notebook_loop is not None
+        self.link_to: LinkTo | None = None
+        """Returns a link at which a question can be answered, while an endpoint runs in this process."""
+        self.on_http: Callable[[], str] | None = None
+        """Starts an endpoint for events of HTTP, and returns what to tell the person, '' when one runs already."""
+        self.tell: Callable[[str], None] = print
+        """Says one line to the person in whose context it is called."""
+        self.farewells: list[Callable[[], None]] = []
+        """What is to be called, from outside the loop, before the host is closed."""
         self.writer = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="nbflow-writer")
         self.keeper = Keeper(self)
         self._default_executor = executor
@@ -106,13 +118,19 @@ class Host:
 
     async def run(
         self, workflow_id: str, dag: Any, inputs: tuple[tuple[Any, ...], Json], metadata: Json | None, context: Context,
-        takeover: bool = False,
+        takeover: bool = False, choices: Choices = DEFAULT_CHOICES,
     ) -> Runner:  # fmt: skip
         """Begin a run, or go on with one of this id with the graph and code given now; return when it is stored."""
         root = root_of(dag)
         values = bind_inputs(root, *inputs)
+        if choices.existing == "error" and workflow_id in self.runners:
+            raise used(workflow_id)
         async with self._opened(workflow_id):
-            journal, state, fresh = await asyncio.to_thread(self._open_or_create, workflow_id, takeover)
+            if choices.existing == "restart":
+                await asyncio.to_thread(self._clear, workflow_id, root, values)
+            journal, state, fresh = await asyncio.to_thread(
+                self._open_or_create, workflow_id, takeover, choices.existing == "error"
+            )
             try:
                 if state.status is WorkflowStatus.CANCELED:
                     raise WorkflowNotResumableError(
@@ -120,24 +138,16 @@ class Host:
                         f"Run {workflow_id!r} was canceled, which is final. Use another workflow_id, or "
                         f"nbflow.delete({workflow_id!r}) first.",
                     )
-                book = CodeBook()
-                found = await asyncio.to_thread(_compile, root, values, book, journal)
+                now = round(self.clock.time(), 3)
+                found = await asyncio.to_thread(begin, journal, state, root, values, metadata, choices, now)
             except BaseException:
                 await asyncio.to_thread(self._give_back, journal, fresh, workflow_id)
                 raise
-            records, output, name, notices = found
-            runner = Runner(self, journal, state, book, context)
-            runner.committer.acknowledged = len(journal.records)
-            now = runner.now()
-            if fresh:
-                runner.write(r.RunCreated(workflow_id, name, now, metadata or {}, await asyncio.to_thread(environment)))
-            runner.write(r.RunOpened(now, owner()))
-            for record in records:
-                runner.write(record)
-            runner.write(r.GraphCommitted(output, metadata if metadata and not fresh else None))
-            for notice in notices:
-                runner.notice(notice)
-            return await self._launch(runner)
+            runner = Runner(self, journal, state, found.book, context)
+            await self._launch(runner, found)
+            if kept := mended.notice(state):
+                runner.notice(kept)
+            return runner
 
     async def resume(self, workflow_id: str, context: Context, takeover: bool = False) -> Runner:
         """Go on with a stored run, with its stored graph and code."""
@@ -148,13 +158,13 @@ class Host:
                 if state.status is None or state.output < 0 or state.status is WorkflowStatus.CANCELED:
                     why = "was canceled, which is final" if state.status else "was never wholly stored"
                     raise WorkflowNotResumableError(workflow_id, f"Run {workflow_id!r} {why}; use another workflow_id.")
+                found = Beginning(CodeBook())
+                now = round(self.clock.time(), 3)
+                found.records.append(await asyncio.to_thread(opened, state, now, found.notices))
             except BaseException:
                 await asyncio.to_thread(journal.close)
                 raise
-            runner = Runner(self, journal, state, CodeBook(), context)
-            runner.committer.acknowledged = len(journal.records)
-            runner.write(r.RunOpened(runner.now(), owner()))
-            return await self._launch(runner)
+            return await self._launch(Runner(self, journal, state, found.book, context), found)
 
     @property
     def going(self) -> int:
@@ -176,13 +186,21 @@ class Host:
                 "raise max_running_workflows or max_pending_workflows in nbflow.init()."
             )
 
-    def _open_or_create(self, workflow_id: str, takeover: bool) -> tuple[RunJournal, RunState, bool]:
+    def _clear(self, workflow_id: str, root: Node[Any], inputs: dict[int, Any]) -> None:
+        """Delete a run of this id, if there is one, for a graph that can take its place."""
+        check_compiles(root, inputs)
+        if self.storage.exists(workflow_id):
+            self.storage.delete_run(workflow_id)
+
+    def _open_or_create(self, workflow_id: str, takeover: bool, new: bool = False) -> tuple[RunJournal, RunState, bool]:
         self.storage.check_writable()
         if not self.storage.exists(workflow_id):
             try:
                 return self.storage.create_run(workflow_id), RunState(), True
             except FileExistsError:
                 pass
+        if new:
+            raise used(workflow_id)
         journal = self.storage.open_run(workflow_id, takeover=takeover)
         try:
             state = fold(journal.records)
@@ -196,15 +214,23 @@ class Host:
         if fresh and self.storage.exists(workflow_id):
             self.storage.delete_run(workflow_id)
 
-    async def _launch(self, runner: Runner) -> Runner:
+    async def _launch(self, runner: Runner, beginning: Beginning) -> Runner:
+        for notice in beginning.notices:
+            runner.notice(notice)
+        runner.committer.acknowledged = len(runner.journal.records)
+        for record in beginning.records:
+            runner.write(record)
         runner.journal.records = []
         await runner.committer.drained()
+        if runner.journal.epoch > 1:
+            await self.keeper.collect(runner)
         self.runners[runner.workflow_id] = runner
         self.keeper.watch(runner)
         if self.limits.running is not None and (self.waiting or self.going > self.limits.running):
             self.waiting[runner.workflow_id] = runner
         else:
             runner.write(r.RunStarted(runner.now()))
+        await over_http.open_if_wanted(runner)
         return runner
 
     async def release(self, runner: Runner) -> None:
@@ -235,6 +261,11 @@ class Host:
             return await receipt
         except asyncio.CancelledError:
             return Acknowledge(event_id, "closed")
+
+    def say_farewell(self) -> None:
+        """Call what wanted to be called before the host is closed. Not on the engine's loop."""
+        for farewell in [*self.farewells]:
+            farewell()
 
     async def close(self) -> None:
         """Detach every run and give all executors up."""
@@ -273,22 +304,3 @@ class _Opening:
 
     async def __aexit__(self, *_: object) -> None:
         self.host.opening.discard(self.workflow_id)
-
-
-def fold(wires: list[Json]) -> RunState:
-    """Return the state that a list of JSON records leads to."""
-    state = RunState()
-    for wire in wires:
-        record = decode(wire)
-        if record is not None:
-            state.handle(record)
-    return state
-
-
-def _compile(
-    root: Any, values: dict[int, Any], book: CodeBook, journal: RunJournal
-) -> tuple[list[r.Record], int, str, list[str]]:
-    graph = compile_graph(root, book.key_of, lambda sealed: store_sealed(sealed, journal), inputs=values)
-    records, notices = code_records(book, journal)
-    records.extend(node_records(graph))
-    return records, graph.output, root._name, notices

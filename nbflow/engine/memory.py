@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.decision import Decision
+from ..core.first import First
 from ..core.graph import NodeKind
 from ..core.node import Node
 from ..core.state import RunState
@@ -41,8 +42,8 @@ class Memory:
         if index in self._values:
             return True
         node = self.state.nodes[index]
-        if node.spec.kind is NodeKind.VALUE:
-            return not _reads(node.spec.call) and all(self.has(dep) for dep in node.spec.deps)
+        if node.spec.kind.composed:
+            return not _reads(node.spec.call) and all(self.has(dep) for dep in node.inputs)
         return not (node.value and "blob" in node.value)
 
     def get(self, index: int) -> Any:
@@ -51,7 +52,9 @@ class Memory:
         if index in self._values:
             return self._values[index]
         node = self.state.nodes[index]
-        if node.spec.kind is NodeKind.VALUE:
+        if node.spec.kind is NodeKind.ANY:
+            value = first_of(node, self.state.nodes[node.chosen].node_id, self.get(node.chosen))
+        elif node.spec.kind is NodeKind.VALUE:
             value = self.arguments(index)[0][0]
         elif node.value is None:
             raise LookupError(
@@ -59,7 +62,7 @@ class Memory:
                 "and is in memory no more."
             )
         else:
-            value = as_value(node, values.decode(node.value, self.blobs))
+            value = as_value(self.state, index, values.decode(node.value, self.blobs))
         if node.uses > 0:
             self._values[index] = value
         return value
@@ -90,7 +93,7 @@ class Memory:
 
     async def load(self, index: int, load: Callable[[int], Any]) -> Any:
         """Return ``load(index)``, made in a thread; the large values it needs are read once, however many ask."""
-        for dep in self.state.nodes[index].spec.deps:
+        for dep in self.state.nodes[index].inputs:
             await self.fetch(dep)
         return await asyncio.to_thread(load, index)
 
@@ -103,7 +106,9 @@ class Memory:
             return self.get(index)
         task = self._loading.get(index)
         if task is None:
-            task = self._loading[index] = asyncio.create_task(self.load(index, self.get))
+            holds = self.state.nodes[index].spec.kind is NodeKind.VALUE  # only then are its parts needed for it
+            loading = self.load(index, self.get) if holds else asyncio.to_thread(self.get, index)
+            task = self._loading[index] = asyncio.create_task(loading)
             task.add_done_callback(lambda _: self._loading.pop(index, None))
         return await asyncio.shield(task)
 
@@ -117,8 +122,16 @@ def _reads(call: Any) -> bool:
     return "blob" in call or any(_reads(part) for part in call.values())
 
 
-def as_value(node: Node, found: Any) -> Any:
-    """Return what consumers see of a stored value: the answer to a question is a Decision."""
+def as_value(state: RunState, index: int, found: Any) -> Any:
+    """Return what consumers see of a stored value: an answer is a Decision, and a wait that catches gives a pair."""
+    node = state.nodes[index]
+    if node.spec.kind is not NodeKind.EVENT or node.caught:
+        return found
     if node.wait is not None and node.wait.prompt is not None and isinstance(found, dict):
-        return Decision(**found)
-    return found
+        found = Decision(**found)
+    return (found, None) if state.catches(index) else found
+
+
+def first_of(node: Node, node_id: str, value: Any) -> First:
+    """Return the value of an any_of, from the name and the value of the part that was first."""
+    return First(node.spec.deps.index(node.chosen), node_id, value)

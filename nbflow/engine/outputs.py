@@ -34,6 +34,17 @@ def chained(opening: concurrent.futures.Future[Runner]) -> concurrent.futures.Fu
     return chained
 
 
+def has_result(host: Host, workflow_id: str) -> bool:
+    """Tell whether ``existing="return"`` has something to return: the run is live here, or has succeeded."""
+    live = host.runners.get(workflow_id)
+    if live is not None and not live.outcome.done():
+        return True
+    if live is not None:
+        return live.state.status is WorkflowStatus.SUCCESSFUL
+    entry = host.storage.entry(workflow_id)
+    return entry is not None and inspect.status_of(host.storage, entry) is WorkflowStatus.SUCCESSFUL
+
+
 def stored_output(host: Host, workflow_id: str, task_id: str | None = None) -> Any:
     """Return a stored output. Raises what the run's state means: see ``nbflow.get_output``."""
     state = inspect.read(host.storage, workflow_id)
@@ -64,6 +75,9 @@ async def output(host: Host, workflow_id: str, task_id: str | None) -> Any:
     """Return an output of a run, waiting while the run is live here. On the engine's loop."""
 
     live = host.runners.get(workflow_id)
+    if live is not None and live.closed and task_id is not None:
+        await live.gone.wait()  # its values may be on their way out
+        live = host.runners.get(workflow_id)
     if live is not None:
         if task_id is None:
             return await asyncio.shield(asyncio.wrap_future(live.outcome))

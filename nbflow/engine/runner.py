@@ -24,6 +24,7 @@ from ..errors import (
 from ..storage.base import RunJournal
 from .bodies import Bodies
 from .catching import Catching
+from .cleanup import clean_up
 from .code import load_code
 from .committer import Committer
 from .drivers import Drivers
@@ -33,6 +34,7 @@ from .lanes import Lane
 from .logs import Logs
 from .memory import Memory
 from .patience import Patience
+from .saying import said
 from .trouble import Trouble
 from .waits import Waits
 
@@ -130,7 +132,7 @@ class Runner:
         self.notify()
 
     def _take(self, record: r.Record) -> None:
-        for command in self.state.handle(record):
+        for command in said(self.state, record, self.state.handle(record)):
             self._do[type(command)](command)
 
     def notify(self) -> None:
@@ -245,8 +247,19 @@ class Runner:
         except BaseException as error:
             self._settle(error=error)
         else:
+            if self.state.cleanup == "success":
+                await self._clean_up()
             self._settle(value)
         await self.close()
+
+    async def _clean_up(self) -> None:
+        """Remove the values that nobody needs now; the run has succeeded whatever comes of that."""
+        await self.committer.drained()
+        self.closed = True
+        try:
+            await asyncio.to_thread(clean_up, self)
+        except Exception as error:
+            self.notice(f"The values of run {self.workflow_id!r} could not be removed: {error} The result is safe.")
 
     def _fail_run(self, command: c.FailRun) -> None:
         self.write(r.RunFailed(self.now(), command.node), then=self._failed)
@@ -260,8 +273,10 @@ class Runner:
         await self.bodies.drained()
         await self.close()
 
-    def cancel(self, by: str = "") -> None:
-        """Write that the run is canceled, and stop everything."""
+    def cancel(self, by: str = "", at_once: bool = False) -> None:
+        """Write that the run is canceled, and stop everything; a state machine ends its handler before."""
+        if not at_once and self.drivers.cancels_later(by):
+            return
         left = tuple(event.event_id for event in self.state.inbox.waiting())
         self.write(r.RunCanceled(self.now(), by, left), then=self._canceled)
 
