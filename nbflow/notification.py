@@ -26,7 +26,8 @@ _opened: dict[tuple[int, str, str], Storage] = {}
 class NotificationClient:
     """A sender and a listener of the events of one namespace. Safe to use from any number of threads.
 
-    ``namespace="*"`` listens to all of them, and sends to none. ``sender`` names who sends; in a task it is
+    ``namespace`` is by default that of the flow whose task makes the client, elsewhere "default"; ``"*"`` listens to
+    all of them, and sends to none. ``sender`` names who sends; in a task it is
     ``<run>/<task>`` by default. ``storage`` is a folder or a storage object; by default that of the task, else the one
     that ``nbflow.init`` chose. A client goes with a function to another process and works there.
 
@@ -37,7 +38,8 @@ class NotificationClient:
     [(1, 'price', {'EUR': 1.09})]
     """
 
-    def __init__(self, namespace: str = "default", sender: str | None = None, *, storage: Any = None) -> None:
+    def __init__(self, namespace: str | None = None, sender: str | None = None, *, storage: Any = None) -> None:
+        namespace = namespace if namespace is not None else _here()[3]
         if namespace != "*":
             check_namespace(namespace)
         self.namespace = namespace
@@ -208,7 +210,7 @@ class NotificationClient:
 
     def _send(self, entries: list[tuple[str, Any, str | None]]) -> list[EventReceipt]:
         stream = self._stream()
-        _, run, task = _here()
+        _, run, task, _ = _here()
         sender = self.sender if self.sender is not None else f"{run}/{task}" if run else ""
         return publish(stream, entries, sender=sender, run=run, task=task)
 
@@ -236,17 +238,17 @@ class NotificationClient:
             raise RuntimeError(f"This {self!r} is closed: make another one.")
 
 
-def _here() -> tuple[Storage | Place | None, str, str]:
-    """Return where the task that calls this keeps its run, and the run and the task; nothing outside a task."""
+def _here() -> tuple[Storage | Place | None, str, str, str]:
+    """Return where the task that calls this keeps its run, the run, the task, and the namespace of its events."""
     voice = current.get()
     if voice is not None:
         return voice.place
     there = place.get()
-    return (there, there.run, there.task) if there is not None else (None, "", "")
+    return (there, there.run, there.task, there.namespace) if there is not None else (None, "", "", "default")
 
 
 def _storage_here() -> Storage:
-    where, _, _ = _here()
+    where, *_ = _here()
     if isinstance(where, Place):
         return _open(where.storage, where.durability)
     return home.default_host().storage if where is None else where

@@ -14,12 +14,16 @@ from .continuation import in_task
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a body belongs: the URL and the durability of its storage, its run, and the node that it is the body of."""
+    """Where a body belongs: the URL and the durability of its storage, its run, and the node that it is the body of.
+
+    ``namespace`` is that of its flow, the usual one for any other task.
+    """
 
     storage: str
     durability: str
     run: str
     task: str
+    namespace: str = "default"
 
 
 place: ContextVar[Place | None] = ContextVar("nbflow_place", default=None)

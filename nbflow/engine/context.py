@@ -24,5 +24,5 @@ def task_context() -> contextvars.Context:
 def place_of(runner: Runner, node: int) -> Place:
     """Return what a body in another process needs to know of where it belongs."""
     storage = runner.host.storage
-    durability = getattr(storage, "durability", "group")
-    return Place(storage.url, durability, runner.workflow_id, runner.state.nodes[node].node_id)
+    durability, node_id = getattr(storage, "durability", "group"), runner.state.nodes[node].node_id
+    return Place(storage.url, durability, runner.workflow_id, node_id, runner.drivers.namespace)

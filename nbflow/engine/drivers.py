@@ -16,8 +16,9 @@ from ..dag.node import Node
 from ..dag.task import Task
 from ..errors import GraphError, WorkflowCancellationError, WorkflowNotResumableError
 from ..machine import registry
+from ..machine.definition import Workflow
 from .failure import describe, restore
-from .machines.doors import door
+from .machines.doors import door, door_of
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -50,6 +51,8 @@ class Drivers:
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.driver: Driver | None = None
+        self.namespace = "default"
+        """Where the keyed events of its tasks go, unless they say otherwise."""
         self._driving: asyncio.Task[None] | None = None
         self._awaited: dict[int, asyncio.Future[None]] = {}
 
@@ -66,9 +69,17 @@ class Drivers:
 
     def door(self, key: str, payload: Any) -> tuple[str, str]:
         """Return "rejected" or "closed" and why a state machine does not take an event, or '' and a warning."""
+        state = self.runner.state
         look = getattr(self.driver, "door", None)
-        found: tuple[str, str] = door(self.runner.state, key, payload) if look is None else look(key, payload)
-        return found
+        if look is not None:
+            found: tuple[str, str] = look(key, payload)
+            return found
+        if state.driver >= 0 and not state.parts:
+            given = self.runner.book.live.get(state.nodes[state.driver].spec.code)
+            definition = getattr(given.function, "definition", None) if given is not None else None
+            if isinstance(definition, Workflow):  # it has not begun yet
+                return door_of(definition.form(), key, payload)
+        return door(state, key, payload)
 
     def cancels_later(self, by: str) -> bool:
         """Have the run canceled when the handler of its state machine has ended; False when it can be at once."""
@@ -95,6 +106,7 @@ class Drivers:
         try:
             definition = self._definition(index)
             args, kwargs = await runner.memory.load(index, runner.memory.arguments)
+            self.namespace = getattr(definition, "namespace", self.namespace)
             module, _, name = DRIVERS[definition.driver].partition(":")
             self.driver = getattr(import_module(module), name)(runner, index, definition)
             value = await self.driver.drive(args, kwargs)

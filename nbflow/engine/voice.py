@@ -27,10 +27,11 @@ class Voice:
         self._pace: Pace | None = None
 
     @property
-    def place(self) -> tuple[Storage, str, str]:
-        """The storage of the run, the run, and the node that this is the body of."""
+    def place(self) -> tuple[Storage, str, str, str]:
+        """The storage of the run, the run, the node that this is the body of, and the namespace of its events."""
         runner = self._runner
-        return runner.host.storage, runner.workflow_id, runner.state.nodes[self._node].node_id
+        node_id = runner.state.nodes[self._node].node_id
+        return runner.host.storage, runner.workflow_id, node_id, runner.drivers.namespace
 
     def say(self, stream: str, text: str) -> None:
         """Take what the body wrote to a stream."""

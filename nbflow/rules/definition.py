@@ -52,14 +52,14 @@ class FlowDefinition:
 
     def __init__(
         self, name: str, namespace: str = "default", *, stay_open: bool = False, max_rounds: int | None = None,
-        fail_fast: bool = False, begin: Any = "now",
+        begin: Any = "now",
     ) -> None:  # fmt: skip
         if not isinstance(name, str) or not name or "/" in name:
             raise GraphError(f"A flow has a name without '/', not {name!r}.")
         if max_rounds is not None and (type(max_rounds) is not int or max_rounds < 1):
             raise GraphError(f"max_rounds of flow {name!r} is a whole number from 1, or None, not {max_rounds!r}.")
         self.name, self.namespace = name, namespace
-        self.stay_open, self.max_rounds, self.fail_fast, self.begin = stay_open, max_rounds, fail_fast, begin
+        self.stay_open, self.max_rounds, self.begin = stay_open, max_rounds, begin
         self.tasks: dict[str, Operator] = {}
         self._finish: list[tuple[Condition, bool]] = []
         self._fresh: set[str] | None = None

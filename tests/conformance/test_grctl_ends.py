@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -219,7 +220,8 @@ def test_G35_any_command_in_any_state_leaves_a_run_that_can_be_read() -> None:
         assert run.status in ("RUNNING", "SUCCESSFUL", "CANCELED", "RESUMABLE", "FAILED")
         assert run.history() and str(run.describe())
         if not run.status.ended and run.status != "RESUMABLE":
-            run.terminate()
+            with suppress(WorkflowError):  # it may just have been canceled
+                run.terminate()
 
 
 def test_G38_an_id_whose_run_is_over_begins_anew_with_nothing_left() -> None:

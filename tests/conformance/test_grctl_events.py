@@ -167,6 +167,14 @@ def test_G9_unknown_event_is_refused_and_the_run_keeps_waiting() -> None:
     assert run.result() == [1]
 
 
+def test_G9_an_unknown_name_is_refused_before_the_machine_has_begun() -> None:
+    for _ in range(20):
+        run = nf.start_workflow(collector(), workflow_id="w")
+        assert run.send("nope").status == "rejected"
+        run.send("stop")
+        assert run.result() == []
+
+
 def test_G9_an_unknown_name_is_refused_from_another_process_too(host: Any) -> None:
     from nbflow.engine import events
 

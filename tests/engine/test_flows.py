@@ -413,3 +413,24 @@ def test_after_a_kill_nothing_of_a_flow_runs_on_and_resume_starts_it_again(tmp_p
     run.send("halt")
     assert run.result(LONG) == {"note": 4}
     until(lambda: not any(is_alive(int(pid)) for pid in second))
+
+
+# ---- events of the namespace ----
+
+
+@pytest.mark.parametrize("executor", ["process", "thread", None])
+def test_a_task_sends_to_the_namespace_of_its_flow_unless_it_says_otherwise(executor: str | None) -> None:
+    def send() -> None:
+        NotificationClient().send_event("mine", 1)
+        NotificationClient("other").send_event("theirs", 2)
+
+    async def asend() -> None:
+        await NotificationClient().asend_event("mine", 1)
+        await NotificationClient("other").asend_event("theirs", 2)
+
+    with Flow("sender", namespace="market") as flow:
+        PythonOperator("send", asend if executor is None else send, **({"executor": executor} if executor else {}))
+    flow.run()
+    assert NotificationClient("market").count_events("mine") == 1
+    assert NotificationClient("other").count_events("theirs") == 1
+    assert NotificationClient().namespace == "default"

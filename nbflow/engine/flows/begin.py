@@ -36,7 +36,7 @@ class BeginRun:
         """Return the coroutine that begins the run; the engine awaits it on its loop."""
         voice = current.get()
         assert voice is not None, "only a run calls this"
-        _, run, call = voice.place
+        _, run, call, _ = voice.place
         task, _, seq = call.partition("#")
         key = None if self.one_per is None else str(self.one_per(event))
         base = f"{run}-{task}-{seq if key is None else key}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.graph import Json
 from ...core.machine import machine_of
 from ...core.state import RunState
 from ...machine.payloads import refusal
@@ -20,9 +21,14 @@ def door(state: RunState, key: str, payload: Any) -> tuple[str, str]:
     name = machine.name_of(key)
     if name != key:
         return "closed", f"that wait for {name!r} is over"
-    if name not in machine.events:
-        return "rejected", unknown(machine.form["type"], name, [*machine.events])
-    reason, warning = refusal(machine.events[name], payload)
+    return door_of(machine.form, name, payload)
+
+
+def door_of(form: Json, name: str, payload: Any) -> tuple[str, str]:
+    """Return what ``door`` returns, from the form of a machine that may not have begun yet."""
+    if name not in form["events"]:
+        return "rejected", unknown(form["type"], name, [*form["events"]])
+    reason, warning = refusal(form["events"][name], payload)
     return ("rejected", f"{name!r}: {reason}") if reason else ("", warning)
 
 
