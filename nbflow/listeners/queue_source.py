@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ..dag.event import EventListener
+from ..dag.event import EventListener, this_wait
 
 
 class QueueListener(EventListener):
@@ -48,8 +48,6 @@ class QueueListener(EventListener):
 
     async def event_checkpointed(self, event: Any) -> None:
         """Commit the message."""
-        from ..dag.event import this_wait
-
         wait = this_wait()
         async with self._open(wait.args, wait.kwargs) as source:
             if hasattr(source, "commit"):

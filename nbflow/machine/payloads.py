@@ -7,15 +7,19 @@ value of the one parameter. ``refusal`` says the same from the form in the journ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union, get_args, get_origin
 
 from ..core.fields import schema_of
 from ..core.form import validate
 from ..core.graph import Json
 from .convert import ANY, Misfit, accepts_none, convert
 
+_PLAIN: dict[Any, str] = {
+    str: "string", int: "integer", float: "number", bool: "boolean", list: "array", tuple: "array", set: "array",
+}  # fmt: skip
 _SCALARS: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,),
     "array": (list, tuple, set, frozenset),
@@ -85,14 +89,15 @@ class Parameters:
         }
 
     def _plain(self, parameter: Parameter) -> Json | None:
-        if parameter.annotation is ANY or self.coerce:
-            return None
-        try:
-            field = schema_of({parameter.name: parameter.annotation})["properties"][parameter.name]
-        except Exception:
-            return None
-        plain = field.get("type") in _SCALARS and "enum" not in field and "format" not in field
-        return {"type": field["type"], "nullable": bool(field.get("nullable"))} if plain else None
+        return None if self.coerce else plain(parameter.annotation)
+
+
+def plain(annotation: Any) -> Json | None:
+    """Return what an annotation takes if any door can tell that without code: a scalar or a list, or None of it."""
+    members = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    rest = [member for member in members if member is not type(None)]
+    kind = _PLAIN.get(get_origin(rest[0]) or rest[0]) if len(rest) == 1 and isinstance(rest[0], Hashable) else None
+    return None if kind is None else {"type": kind, "nullable": len(rest) < len(members)}
 
 
 def arrange(payload: Any, form: Json, dict_fits: Callable[[Any], bool]) -> tuple[dict[str, Any], str]:

@@ -125,11 +125,11 @@ def _evaluation(record: RulesEvaluated) -> Json:
 
 def _event(record: RulesEvaluated) -> Json:
     event = record.event
-    value = event.get("v") or {}
-    done = [_did(*action[:3]) for action in record.actions if action[0] not in ("ignore",)]
+    value = (event.get("v") or {}).get("pv") or event.get("pv", "")
+    done = [f"nothing: {action[3]}" if action[0] == "ignore" else _did(*action[:3]) for action in record.actions]
     return {
         "at": record.at, "key": event["key"], "what": _named(event), "source": event["src"],
-        "offset": event.get("off", 0), "by": event.get("by", ""), "value": words.one_line(str(value.get("pv", ""))),
+        "offset": event.get("off", 0), "by": event.get("by", ""), "value": words.one_line(str(value)),
         "did": ", ".join(done),
     }  # fmt: skip
 

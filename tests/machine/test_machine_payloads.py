@@ -88,12 +88,24 @@ def handlers() -> list[Handler]:
     def two(ctx: Any, a: str, b: float = 1.0) -> None: ...
     def many(ctx: Any, a: str, **rest: Any) -> None: ...
     def listed(ctx: Any, items: list[int], flag: bool = False) -> None: ...
+    def any_of_them(ctx: Any, x: Any, a: object = None) -> None: ...
+    def unions(ctx: Any, n: int | str, b: bool | None = None) -> None: ...
+    def others(ctx: Any, item: Literal["a"] | None = None, b: Colour | None = None) -> None: ...
+    def sets(ctx: Any, items: set[str], other: tuple[int, ...] = ()) -> None: ...
 
-    return [Handler("w", "event", f.__name__, f) for f in (none, one, bare, optional, whole, thing, two, many, listed)]
+    functions = (none, one, bare, optional, whole, thing, two, many, listed, any_of_them, unions, others, sets)
+    return [Handler("w", "event", f.__name__, f) for f in functions]
 
 
 HANDLERS = handlers()
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
+SCALARS = (
+    st.sets(st.text(max_size=1), max_size=1)
+    | st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3)
+)
 KEYS = st.sampled_from(["n", "a", "b", "item", "items", "x", "other", "anything", "flag"])
 PAYLOADS = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(KEYS, SCALARS | st.lists(SCALARS, max_size=2))
 

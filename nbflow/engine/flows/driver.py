@@ -142,6 +142,8 @@ class FlowDriver:
         event.pop("stored", None)
         if verdict.starts or verdict.broke:
             event = {**event, **({"v": stored} if stored is not None else {})}
+        elif stored is not None and stored.get("pv"):
+            event = {**event, "pv": stored["pv"]}  # nobody needs the value any more; a person may want to know it
         states = {rule: await self._remembered(rule, found) for rule, found in verdict.states.items()}
         self._say(verdict)
         record = RulesEvaluated(self.node, event, verdict.verdicts, verdict.actions, states, self.runner.now())
