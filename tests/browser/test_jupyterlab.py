@@ -276,3 +276,82 @@ def test_a_thousand_changes_in_five_seconds_leave_the_page_fluid(open_notebook: 
     )
     assert busy > quiet / 4, "the view makes the page stutter"
     assert spent / took < 0.8, "the kernel is kept busy"
+
+
+FRONTS = [
+    """
+    import time
+    from datetime import timedelta
+
+    from nbflow.rules import Flow, PythonOperator, TaskAction
+
+    order = nf.Workflow("Order", on_error="set_aside")
+
+    @order.start()
+    async def start(ctx, quantity: int = 1):
+        ctx.store.put("quantity", quantity)
+        return ctx.next.wait(timeout=timedelta(hours=24), on_timeout=fulfill)
+
+    @order.event()
+    async def change_quantity(ctx, quantity: int):
+        if quantity > 100:
+            raise ValueError("we have only 100")
+        ctx.store.put("quantity", quantity)
+        return ctx.next.wait(timeout=timedelta(hours=24), on_timeout=fulfill)
+
+    @order.event()
+    async def approve(ctx):
+        return ctx.next.step(fulfill)
+
+    @order.step()
+    async def fulfill(ctx):
+        return ctx.next.complete(await ctx.store.get("quantity"))
+
+    def serve():
+        time.sleep(600)
+
+    with Flow("stream") as flow:
+        server = PythonOperator("serve", serve)
+        server.action_on_event_received(TaskAction.RESTART, "model")
+    """,
+    "machine = nf.start_workflow(order, workflow_id='order-1')\nmachine",
+    "print(machine.result())",
+    "stream = flow.run_async(workflow_id='stream-1')\nstream",
+    "stream.send('model', 2); time.sleep(0.1); stream.cancel()",
+]
+
+
+def test_a_machine_and_a_flow_are_steered_by_hand(open_notebook: Open, server: Server) -> None:
+    book = open_notebook(write_notebook(server.work / "fronts", "fronts", FRONTS))
+    book.run_cell(1)
+    book.run_cell(2)
+    machine = book.view(2)
+    expect(machine.locator('.nd[aria-label^="wait:"]')).to_be_visible()
+    book.run_cell(3)  # it blocks, and all that follows is clicked meanwhile
+    change = book.question(2, "Change quantity")
+    change.get_by_label("Quantity").press_sequentially("500")
+    change.get_by_role("button", name="Change quantity").click()
+    aside = machine.locator(".panel").filter(has_text="Set aside")
+    expect(aside).to_contain_text("we have only 100")
+    aside.get_by_role("button", name="Edit and send again").click()
+    aside.locator("textarea").fill('{"quantity": 5}')
+    aside.locator(".editor .btn.pri").click()
+    expect(machine.locator('.nd[aria-label^="change_quantity:"]')).to_contain_text("change_quantity")
+    expect(aside).to_have_count(0)
+    book.running(3)
+    book.question(2, "Approve").get_by_role("button", name="Approve").click()
+    book.wait_until_run(3)
+    expect(book.output(3)).to_have_text("5")
+    expect(machine.locator(".pill").first).to_have_text("Done")
+
+    book.run_cell(4)
+    stream = book.view(4)
+    tasks = stream.locator(".panel").filter(has_text="Tasks")
+    tasks.get_by_role("button", name="Stop: serve").click()
+    expect(tasks).to_contain_text("stopped")
+    tasks.get_by_role("button", name="Start: serve").click()
+    expect(tasks.get_by_role("row", name="serve")).to_contain_text("2")
+    book.run_cell(5)
+    expect(stream.locator(".panel").filter(has_text="Events")).to_contain_text("model")
+    expect(stream.locator(".pill").first).to_have_text("Canceled")
+    assert not book.problems, "\n".join(book.problems)
