@@ -147,7 +147,9 @@ def retried(state: RunState, record: m.EventRetried, commands: list[Command]) ->
     event = _found(machine, record.event)
     if machine is None or event is None:
         return
-    machine.again.append(event if record.payload is None else replace(event, payload=record.payload))
+    if record.payload is not None:  # it is an event like any other now, and not the answer to a question
+        event = replace(event, key=machine.name_of(event.key), payload=record.payload)
+    machine.again.append(event)
     _wait_again(state, machine, record.at, commands)
     commands.append(EventKept(record.event))
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..core.graph import Json
 from ..core.rules import flow_of
 from ..core.state import RunState
+from ..core.status import WorkflowStatus
 from . import words
 from .flow import UPSTREAM_FAILED, flow_view, why
 from .picture import TASK, WAIT
@@ -37,7 +38,7 @@ def scene_of_flow(state: RunState) -> Scene:
             places[source] = len(stations)
             stations.append(_key(source, came.get(source, 0)))
         links.append(_link(state, edge, places))
-    panels = (_tasks(view["tasks"]), _events(view["events"]))
+    panels = (_tasks(view["tasks"], state.status is WorkflowStatus.RUNNING), _events(view["events"]))
     return Scene(tuple(stations), tuple(links), panels)
 
 
@@ -86,19 +87,19 @@ def _link(state: RunState, edge: Json, places: dict[str, int]) -> Link:
     return Link(places[edge["from"] or _plain(edge["key"])], places[edge["to"]], label, rule, taken)
 
 
-def _tasks(tasks: list[Json]) -> Panel:
+def _tasks(tasks: list[Json], live: bool) -> Panel:
     rows = []
     for task in tasks:
         latest = task["executions"][-1] if task["executions"] else {}
         running = task["status"] in _UNDER_WAY
-        acts = (Act("stop", "Stop"), Act("restart", "Restart")) if running else (Act("start", "Start"),)
+        choices = (Act("stop", "Stop"), Act("restart", "Restart")) if running else (Act("start", "Start"),)
         cells = (
             task["name"],
             task["status"].lower().replace("_", " "),
             str(task["seq"] or ""),
             latest.get("cause", ""),
         )
-        rows.append(PanelRow(task["name"], tuple(words.one_line(cell) for cell in cells), acts))
+        rows.append(PanelRow(task["name"], tuple(words.one_line(cell) for cell in cells), choices if live else ()))
     return Panel("tasks", "Tasks", ("Task", "State", "Executions", "Started by"), tuple(rows))
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from ..core import machine as m
 from ..core.graph import Json
+from ..core.records import EventReceived
 from ..core.state import RunState
 from ..core.status import WorkflowStatus
 from . import words
@@ -85,7 +86,7 @@ def _panels(state: RunState, machine: m.Machine, view: Json) -> tuple[Panel, ...
             (*_cells(row), words.one_line(row["why"])),
             (
                 Act("retry", "Retry"),
-                Act("edit", "Edit and send again", _json(machine.aside[row["id"]].event.payload)),
+                Act("edit", "Edit and send again", _editable(machine, machine.aside[row["id"]].event)),
                 Act("discard", "Discard"),
             ),
         )
@@ -107,6 +108,10 @@ def _moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _json(stored: Json) -> str:
-    """Return a payload as a person may edit it: as JSON, or empty when it is none."""
-    return json.dumps(stored["v"], ensure_ascii=False) if stored.get("c") == "json" else ""
+def _editable(machine: m.Machine, event: EventReceived) -> str:
+    """Return a payload as a person may edit it: as JSON, or empty when it is none; of an answer only its fields."""
+    if event.payload.get("c") != "json":
+        return ""
+    payload = event.payload["v"]
+    answer = machine.name_of(event.key) != event.key and isinstance(payload, dict)
+    return json.dumps(payload.get("values") if answer else payload, ensure_ascii=False)

@@ -310,7 +310,7 @@ FRONTS = [
     def serve():
         time.sleep(600)
 
-    with Flow("stream") as flow:
+    with Flow("stream", stay_open=True) as flow:
         server = PythonOperator("serve", serve)
         server.action_on_event_received(TaskAction.RESTART, "model")
     """,
@@ -323,8 +323,8 @@ FRONTS = [
 
 def test_a_machine_and_a_flow_are_steered_by_hand(open_notebook: Open, server: Server) -> None:
     book = open_notebook(write_notebook(server.work / "fronts", "fronts", FRONTS))
-    book.run_cell(1)
-    book.run_cell(2)
+    for cell in range(3):
+        book.run_cell(cell)
     machine = book.view(2)
     expect(machine.locator('.nd[aria-label^="wait:"]')).to_be_visible()
     book.run_cell(3)  # it blocks, and all that follows is clicked meanwhile
@@ -349,7 +349,7 @@ def test_a_machine_and_a_flow_are_steered_by_hand(open_notebook: Open, server: S
     tasks = stream.locator(".panel").filter(has_text="Tasks")
     tasks.get_by_role("button", name="Stop: serve").click()
     expect(tasks).to_contain_text("stopped")
-    tasks.get_by_role("button", name="Start: serve").click()
+    tasks.get_by_role("button", name="Start: serve", exact=True).click()
     expect(tasks.get_by_role("row", name="serve")).to_contain_text("2")
     book.run_cell(5)
     expect(stream.locator(".panel").filter(has_text="Events")).to_contain_text("model")

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import nbflow as nf
-from tests.engine.tools import until
+from tests.engine.tools import LONG
 
 
 def waiting(run: nf.Run) -> nf.Run:
     """Wait until a machine waits for an event and has none left; return its run."""
-
-    def idle() -> bool:
-        found = run.describe()
-        return found.state == "wait" and not found.handler and not found.inbox
-
-    until(idle, "the machine to wait")
+    found = run.settle(LONG).describe()
+    assert (found.state, found.handler, found.inbox) == ("wait", "", 0), found
     return run
 
 
