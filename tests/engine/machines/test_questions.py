@@ -12,7 +12,7 @@ from nbflow.engine import events
 from nbflow.testing import answers
 from nbflow.views.questions import OPEN, question_of
 from tests.engine.machines.tools import waiting
-from tests.engine.tools import finish, kill_at, script
+from tests.engine.tools import finish, kill_at, script, until
 
 
 def approval() -> nf.Workflow:
@@ -99,3 +99,24 @@ def test_an_answer_to_a_run_that_nobody_runs_is_taken_when_it_goes_on(folder: Pa
     assert events.leave(host.storage, "w", "go@1", {"values": {"n": "many"}}, None, "").status == "rejected"
     assert run.answer("go", n=5).status == "queued"
     assert nf.resume("w") == 5
+
+
+def test_an_answer_that_was_set_aside_is_mended_like_any_event() -> None:
+    workflow = nf.Workflow("Stock", on_error="set_aside")
+
+    @workflow.start()
+    async def start(ctx: Any) -> Any:
+        return ctx.next.wait_for_event()
+
+    @workflow.event()
+    async def take(ctx: Any, quantity: int) -> Any:
+        if quantity > 100:
+            raise ValueError("we have only 100")
+        return ctx.next.complete(quantity)
+
+    run = waiting(nf.start_workflow(workflow))
+    run.answer("take", quantity=500)
+    [aside] = until(lambda: run.set_aside)
+    assert "we have only 100" in aside.error
+    run.edit_event(aside.id, {"quantity": 5})
+    assert run.result() == 5
