@@ -61,7 +61,7 @@ class MachineDriver:
 
     def event_kept(self, event_id: str) -> None:
         """Look at the inbox."""
-        self._wake.set()
+        self._rouse()
 
     def call_ended(self, node: int) -> None:
         """Take no notice: the handler that made a call awaits it."""
@@ -116,7 +116,7 @@ class MachineDriver:
 
     def _expire(self) -> None:
         self._late = True
-        self._wake.set()
+        self._rouse()
         if self._act is not None:
             self._act.stop()
 
@@ -148,8 +148,12 @@ class MachineDriver:
             self.runner.cancel(self.machine.cancel, at_once=True)
             await asyncio.Event().wait()  # the cancellation of the run ends this task
 
+    def _rouse(self) -> None:
+        self._rests = False  # from this moment on, and not when the loop comes to it
+        self._wake.set()
+
     async def _rest(self, until: float | None) -> None:
-        timer = None if until is None else self.runner.host.clock.call_at(until, self._wake.set)
+        timer = None if until is None else self.runner.host.clock.call_at(until, self._rouse)
         if self.machine.asked and any_ready():
             self._give_answers()
         try:
