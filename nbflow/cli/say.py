@@ -14,6 +14,7 @@ from ..core.codec import decode
 from ..core.commands import Acknowledge
 from ..core.graph import Json
 from ..core.node import Node
+from ..core.records import EventReceived
 from ..core.state import RunState
 from ..engine import events
 from ..engine.events import Receipt
@@ -93,9 +94,21 @@ def give(
         return Receipt("rejected", reason, "", question.node_id)
     event_id = f"{question.node_id}:{question.token}:answer"
     receipt = events.leave(storage, entry.workflow_id, question.key, payload, event_id, payload["by"], SOURCE)
+    second = Receipt("closed", "an answer was sent before; the first one counts", event_id, question.node_id)
     if receipt.status == "duplicate":
-        return Receipt("closed", "an answer was sent before; the first one counts", event_id, question.node_id)
-    return _became(storage, entry, receipt, seconds)
+        return second
+    became = _became(storage, entry, receipt, seconds)
+    taken = _recorded(storage, entry.workflow_id, event_id) if became.status == "delivered" else None
+    return second if taken is not None and events.is_anothers(taken, receipt) else became
+
+
+def _recorded(storage: Storage, workflow_id: str, event_id: str) -> Json | None:
+    """Return what an event brought, as the journal has it."""
+    for wire in storage.read_run(workflow_id):
+        record = decode(wire)
+        if isinstance(record, EventReceived) and record.event_id == event_id:
+            return record.payload
+    return None
 
 
 def _prompt(node: Node) -> Json:

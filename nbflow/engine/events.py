@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.answers import decide
@@ -33,13 +33,15 @@ class Receipt:
 
     delivered (a wait took it), queued (durable, nobody waits yet), duplicate (this id came before), rejected (it does
     not fit, and ``reason`` says why; the run is as before), closed (the run has ended, or the question was answered).
-    ``id`` names the event, ``node`` who took it. True when the event counts.
+    ``id`` names the event, ``node`` who took it, ``at`` is when it was left for another process (UTC seconds). True
+    when the event counts.
     """
 
     status: str
     reason: str = ""
     id: str = ""
     node: str = ""
+    at: float = field(default=0.0, repr=False, compare=False)
 
     def __await__(self) -> Generator[Any, None, Receipt]:
         return self  # what sends in a cell is written with or without await
@@ -196,7 +198,7 @@ def leave(
         return Receipt("closed", _decided(done), event_id, done.node_id)
     if state.status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
         return Receipt("closed", f"run {workflow_id!r} is {state.status}", event_id)
-    now = round(time.time(), 3)
+    now = round(time.time(), 6)
     payload, reason = check(state, key, payload, by, now, source)
     if reason:
         return Receipt("rejected", reason, event_id)
@@ -209,4 +211,13 @@ def leave(
         fresh = storage.send(workflow_id, event)
     except EventRejected as error:
         return Receipt("rejected", str(error), event_id)
-    return Receipt("queued" if fresh else "duplicate", "stored; the run takes it when it is live", event_id)
+    return Receipt("queued" if fresh else "duplicate", "stored; the run takes it when it is live", event_id, at=now)
+
+
+def is_anothers(payload: Json, mine: Receipt) -> bool:
+    """Tell whether an answer in the journal is that of somebody else who gave it under the same id.
+
+    Two who answer at once may both find the inbox empty, when the owner takes the first answer in between.
+    """
+    decision = payload.get("v")
+    return isinstance(decision, dict) and "option" in decision and decision.get("at") != mine.at

@@ -72,7 +72,7 @@ class Asked:
         # one name for all answers that go to an inbox: of two, the owner must find the first only
         here = self._intake.runner(link.workflow_id) is not None
         event_id = f"{question.node_id}:{link.token}:{uuid.uuid4().hex if here else 'answer'}"
-        event = Event(question.key, payload, event_id, source=source)
+        event = Event(question.key, payload, event_id, source=source, shared=not here)
         reply = await self._intake.send(link.workflow_id, event, PATIENCE)
         if reply.status == 200 and reply.body["status"] == "duplicate":
             return refusal(409, "The question was answered before; the first answer counts.", "Nothing.")

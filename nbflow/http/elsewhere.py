@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from ..core.codec import decode
 from ..core.commands import Acknowledge
+from ..core.graph import Json
+from ..core.records import EventReceived
 from ..core.state import RunState
 from ..errors import WorkflowNotFoundError
 from ..storage.base import Storage
@@ -22,10 +24,11 @@ FORGET = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a journal says: the state, what became of each event, and whether somebody runs the run."""
+    """What a journal says: the state, what became of each event and what it brought, and whether somebody runs it."""
 
     state: RunState
     became: dict[str, Acknowledge] = field(default_factory=dict)
+    brought: dict[str, Json] = field(default_factory=dict)
     live: bool = False
 
 
@@ -83,12 +86,14 @@ def read(storage: Storage, workflow_id: str) -> Look:
     entry = storage.entry(workflow_id)
     if entry is None or not storage.exists(workflow_id):
         raise WorkflowNotFoundError(workflow_id)
-    state, became = RunState(), dict[str, Acknowledge]()
+    state, became, brought = RunState(), dict[str, Acknowledge](), dict[str, Json]()
     for wire in storage.read_run(workflow_id):
         record = decode(wire)
+        if isinstance(record, EventReceived):
+            brought.setdefault(record.event_id, record.payload)
         for command in state.handle(record) if record is not None else ():
             if isinstance(command, Acknowledge):
                 became.setdefault(command.event_id, command)
     if state.status is None:
         raise WorkflowNotFoundError(workflow_id)
-    return Look(state, became, entry.live)
+    return Look(state, became, brought, entry.live)

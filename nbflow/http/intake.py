@@ -33,13 +33,14 @@ ASKED = "the owner of the run takes it in a moment"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event that goes to a run; ``node`` is the question that it answers, where that is known."""
+    """An event that goes to a run; one that is ``shared`` is an answer that others may give under the same id."""
 
     key: str
     payload: Any
     id: str
     by: str = ""
     source: str = "http"
+    shared: bool = False
 
 
 class Intake:
@@ -129,6 +130,8 @@ class Intake:
             became = look.became.get(event.id)
             if became is not None:
                 node = "" if became.node is None else look.state.nodes[became.node].node_id
+                if event.shared and node and events.is_anothers(look.brought[event.id], receipt):
+                    return replies.decided(node, replies.decision_of(look.state.nodes[became.node or 0]))
                 return reply_to(look.state, event, Receipt(became.status, "", event.id, node))
             if not look.live:
                 return replies.stored(receipt, NOBODY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,11 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def _hears_ctrl_c() -> None:
+    """Undo what the shell of a background job hands down: there SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """The command in a pseudo terminal of some columns."""
 
@@ -24,6 +30,7 @@ class Terminal:
         self.child = pexpect.spawn(
             command[0], command[1:], cwd=str(shell.here), encoding="utf-8", timeout=20, dimensions=(24, columns),
             env={**shell.env, "TERM": "xterm", "PYTHONUNBUFFERED": "1", **env},
+            preexec_fn=_hears_ctrl_c,
         )  # fmt: skip
 
     def sees(self, *texts: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 
 import nbflow as nf
 from nbflow import api
+from nbflow.core.codec import decode
+from nbflow.core.records import EventReceived
+from nbflow.engine import events
 from nbflow.engine.events import Receipt
 from nbflow.errors import CheckpointError, WaitingForHuman, WorkflowExecutionError, WorkflowNotFoundError
 from nbflow.storage.folder import FolderStorage
@@ -268,3 +272,25 @@ def test_an_answer_that_does_not_fit_fails_and_does_not_wait_for_ever(monkeypatc
     monkeypatch.setenv("NBFLOW_ANSWERS", "{")
     with pytest.raises(WorkflowExecutionError, match="must be JSON"):
         nf.run(asks("Good?"))
+
+
+def test_of_two_who_answer_at_once_under_one_id_the_second_can_tell_that_it_was_second(folder: Path) -> None:
+    run = nf.run_async(nf.wait_for_event(nf.ButtonListener, "Close?", options=["yes", "no"]), workflow_id="w")
+    question = until(lambda: events.open_question(run.state, "Close?"))
+    assert question.wait is not None
+    key, answer_id = question.wait.key, f"{question.node_id}:{question.wait.token}:answer"
+    firsts: list[events.Receipt] = []
+
+    class Late(FolderStorage):
+        def send(self, workflow_id: str, event: dict[str, Any]) -> bool:
+            firsts.append(events.leave(FolderStorage(folder), "w", key, {"option": "yes"}, answer_id, "ann"))
+            until(lambda: events.open_question(run.state, "Close?") is None)
+            until(lambda: not os.listdir(folder / "runs/w/inbox/new"))  # the owner has taken the first answer
+            return super().send(workflow_id, event)
+
+    second = events.leave(Late(folder), "w", key, {"option": "no"}, answer_id, "bo")
+    assert (firsts[0].status, second.status) == ("queued", "queued")
+    records = [decode(wire) for wire in FolderStorage(folder).read_run("w")]
+    [taken] = [record.payload for record in records if isinstance(record, EventReceived)]
+    assert not events.is_anothers(taken, firsts[0])
+    assert events.is_anothers(taken, second)
