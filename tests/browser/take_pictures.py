@@ -1,4 +1,4 @@
-"""Take the pictures of the README: the quickstart's live view in JupyterLab while its question is open, light and dark.
+"""Take the pictures of the README: the quickstart in JupyterLab while its question is open, a machine, and a flow.
 
 python tests/browser/take_pictures.py
 """
@@ -10,17 +10,23 @@ import re
 import shutil
 import sys
 import tempfile
+import time
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 from playwright.sync_api import FloatRect, Locator, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harness import FLAGS
+from harness import FLAGS, Harness
 from jupyter_pages import Notebook
 from jupyter_servers import ROOT, running
 
+import nbflow as nf
+from nbflow.rules import Flow, PythonOperator, TaskAction
+from nbflow.views.scene_feed import feed_of
 from tests.conftest import find_browser
 
 PICTURES = {"JupyterLab Light": "live-view.png", "JupyterLab Dark": "live-view-dark.png"}
@@ -77,5 +83,77 @@ def main() -> None:
         book.close()
 
 
+def order() -> nf.Run:
+    """Return a run of the README's kind of state machine, after its quantity was changed once."""
+    workflow = nf.Workflow("ProcessOrder", on_error="set_aside")
+
+    @workflow.start()
+    async def start(ctx: Any, order_id: str) -> Any:
+        return ctx.next.wait(timeout=timedelta(hours=24), on_timeout=auto_approve)
+
+    @workflow.event()
+    async def change_quantity(ctx: Any, quantity: int) -> Any:
+        if quantity > 100:
+            raise ValueError("we have only 100")
+        return ctx.next.wait(timeout=timedelta(hours=24), on_timeout=auto_approve)
+
+    @workflow.event()
+    async def approve(ctx: Any) -> Any:
+        return ctx.next.step(fulfill)
+
+    @workflow.step()
+    async def auto_approve(ctx: Any) -> Any:
+        return ctx.next.step(fulfill)
+
+    @workflow.step()
+    async def fulfill(ctx: Any) -> Any:
+        return ctx.next.complete("sent")
+
+    run = nf.start_workflow(workflow, workflow_id="order-abc", workflow_input={"order_id": "abc"}).settle()
+    for quantity in (5, 500):
+        run.send("change_quantity", {"quantity": quantity}, by="ann")
+        run.settle()
+    return run
+
+
+def stream() -> nf.Run:
+    """Return a run of a flow that trains on every batch and serves the newest model."""
+    with Flow("stream", stay_open=True) as flow:
+        ingest = PythonOperator("ingest", lambda: time.sleep(0.1))
+        train = PythonOperator("train", lambda: time.sleep(0.2))
+        serve = PythonOperator("serve", lambda: time.sleep(600))
+        train.action_on_event_received(TaskAction.START, "batch")
+        serve.start_after([ingest, train])
+        serve.action_on_event_received(TaskAction.RESTART, "model")
+        serve.action_on_event_received(TaskAction.STOP, "halt")
+    run = flow.run_async(workflow_id="stream-1")
+    for key, value, task in (("batch", 1, "serve#1"), ("model", "v2", "serve#2")):
+        run.send(key, value)
+        while task not in run.state.index:
+            time.sleep(0.05)
+    return run
+
+
+def fronts(folder: Path) -> None:
+    """Take a picture of a machine and of a flow in both themes, from runs as they are."""
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as p:
+        nf.init(storage=place)
+        browser = p.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        for name, run in (("state-machine", order()), ("flow", stream())):
+            feed = feed_of(run.state)
+            feed.delta(time.time(), everything=True)
+            full = feed.full()
+            state = {part: getattr(full, part) for part in ("topo", "st", "rows", "run", "asks", "panels")}
+            for dark in (False, True):
+                view = Harness(browser, state, width=960, dark=dark, device_scale_factor=SCALE)
+                view.page.wait_for_timeout(1000)  # what rises has risen
+                shot = view.find("xpath=self::*").screenshot(animations="disabled")
+                save(shot, folder / f"{name}{'-dark' * dark}.png")
+                view.close()
+            run.cancel()
+        nf.shutdown()
+
+
 if __name__ == "__main__":
     main()
+    fronts(ROOT / "notebooks" / "images")
