@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -101,6 +102,15 @@ class Base(JupyterHandler):
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(reply.body)
 
+    async def hand_in(self, give: Callable[[Site, Any], Awaitable[Reply]]) -> None:
+        """Give the body of the request to a run, and say what became of it."""
+        try:
+            body = self.body()
+        except Refused as no:
+            self.say(no.reply)
+            return
+        self.say(await give(await asyncio.to_thread(self.site), body))
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Send an error as JSON."""
         error = kwargs.get("exc_info", (None, None, None))[1]
@@ -114,13 +124,8 @@ class SendEvent(Base):
     @authorized
     async def post(self, workflow_id: str) -> None:
         """Give an event to a run."""
-        try:
-            body = self.body()
-        except Refused as no:
-            self.say(no.reply)
-            return
-        site = await asyncio.to_thread(self.site)
-        self.say(await site.send(workflow_id, body, self.get_query_argument("wait", ""), self.person(), "jupyter"))
+        wait, person = self.get_query_argument("wait", ""), self.person()
+        await self.hand_in(lambda site, body: site.send(workflow_id, body, wait, person, "jupyter"))
 
 
 class Page(Base):
@@ -153,13 +158,8 @@ class Answer(Base):
     @authorized
     async def post(self, link: str) -> None:
         """Give an answer to the run, in the name of who is logged in."""
-        try:
-            body = self.body()
-        except Refused as no:
-            self.say(no.reply)
-            return
-        site = await asyncio.to_thread(self.site)
-        self.say(await site.answer(link, body, self.person(), "jupyter"))
+        person = self.person()
+        await self.hand_in(lambda site, body: site.answer(link, body, person, "jupyter"))
 
 
 class Asset(Base):

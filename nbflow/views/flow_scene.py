@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..core.graph import Json
-from ..core.rules import flow_of
+from ..core.rules import FlowState, flow_of
 from ..core.state import RunState
 from ..core.status import WorkflowStatus
 from . import words
@@ -24,8 +24,8 @@ _UNDER_WAY = frozenset({"QUEUED", "RUNNING", "RETRYING"})
 
 def scene_of_flow(state: RunState) -> Scene:
     """Return the scene of a run that is a flow and has begun."""
-    view = flow_view(state)
-    assert view is not None, "asked for only when the driver keeps a flow"
+    view, flow = flow_view(state), flow_of(state)
+    assert view is not None and flow is not None, "asked for only when the driver keeps a flow"
     places = {task["name"]: place for place, task in enumerate(view["tasks"])}
     stations = [_task(state, task) for task in view["tasks"]]
     came: dict[str, int] = {}
@@ -36,8 +36,9 @@ def scene_of_flow(state: RunState) -> Scene:
         source = edge["from"] or _plain(edge["key"])
         if source not in places:
             places[source] = len(stations)
-            stations.append(_key(source, came.get(source, 0)))
-        links.append(_link(state, edge, places))
+            acted = any(flow.fired.get(each["rule"], 0) for each in view["edges"] if _plain(each["key"]) == source)
+            stations.append(_key(source, came.get(source, int(acted))))
+        links.append(_link(flow, edge, places))
     panels = (_tasks(view["tasks"], state.status is WorkflowStatus.RUNNING), _events(view["events"]))
     return Scene(tuple(stations), tuple(links), panels)
 
@@ -71,8 +72,7 @@ def _key(key: str, count: int) -> Station:
     return Station(words.name(key), row, WAIT, facts={"Event": key, "Came": count})
 
 
-def _link(state: RunState, edge: Json, places: dict[str, int]) -> Link:
-    flow = flow_of(state)
+def _link(flow: FlowState, edge: Json, places: dict[str, int]) -> Link:
     rule = bool(edge["key"])
     label = (
         _plain(edge["key"])
@@ -83,7 +83,7 @@ def _link(state: RunState, edge: Json, places: dict[str, int]) -> Link:
     )
     if edge["action"] != "START":
         label = f"{label} {edge['action'].lower()}".strip()
-    taken = flow is not None and flow.fired.get(edge["rule"], 0) > 0
+    taken = flow.fired.get(edge["rule"], 0) > 0
     return Link(places[edge["from"] or _plain(edge["key"])], places[edge["to"]], label, rule, taken)
 
 
