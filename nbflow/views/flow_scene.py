@@ -63,8 +63,8 @@ def _task(state: RunState, task: Json) -> Station:
 
 
 def _plain(key: str) -> str:
-    """Return a key without the quotes that tell it from a pattern."""
-    return key.strip("'")
+    """Return a key without the quotes that tell it from a pattern, and without its scope."""
+    return key[1:].partition("'")[0] if key[:1] == "'" else key
 
 
 def _key(key: str, count: int) -> Station:
@@ -117,4 +117,6 @@ def _events(events: list[Json]) -> Panel:
         )
         for place, event in enumerate(events)
     )
-    return Panel("events", "Events", ("Key", "Value", "By", "At (UTC)", "What it did"), rows, "No event has come yet.")
+    return Panel(
+        "events", "Events", ("Key", "Value", "By", "At (UTC)", "What it did"), rows, "No event has come yet.", 3
+    )

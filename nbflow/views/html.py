@@ -45,7 +45,7 @@ def to_html(snapshot: Snapshot, clock: bool = True, topo: Json | None = None) ->
             _questions(snapshot, clock),
             _picture(snapshot, clock, topo),
             _table(snapshot, clock),
-            *map(_panel, snapshot.panels),
+            *(_panel(panel, clock) for panel in snapshot.panels),
             _changes(snapshot),
             _error(snapshot) if clock else "",
         ]
@@ -115,12 +115,13 @@ def _table(snapshot: Snapshot, clock: bool) -> str:
     )
 
 
-def _panel(panel: Panel) -> str:
+def _panel(panel: Panel, clock: bool) -> str:
     """Return a table of events, or what else stands below the graph of a machine or a flow."""
     if not panel.rows:
         return f"<p>{_safe(panel.empty)}</p>" if panel.empty else ""
-    head = "".join([f"<th{LEFT}>{_safe(column)}</th>" for column in panel.columns])
-    rows = ["".join([f"<td{LEFT}>{_safe(cell)}</td>" for cell in row.cells]) for row in panel.rows[:ROWS]]
+    shown = [place for place in range(len(panel.columns)) if clock or place != panel.timed]
+    head = "".join([f"<th{LEFT}>{_safe(panel.columns[place])}</th>" for place in shown])
+    rows = ["".join([f"<td{LEFT}>{_safe(row.cells[place])}</td>" for place in shown]) for row in panel.rows[:ROWS]]
     if len(panel.rows) > ROWS:
         rows.append(f"<td{LEFT}>{words.ELLIPSIS} and {words.number(len(panel.rows) - ROWS)} more</td>")
     body = "".join([f"<tr>{row}</tr>" for row in rows])

@@ -94,9 +94,9 @@ def _panels(state: RunState, machine: m.Machine, view: Json) -> tuple[Panel, ...
     )
     undelivered = tuple(PanelRow(row["id"], _cells(row)) for row in view["undelivered"])
     return (
-        Panel("inbox", "Events that wait", columns, inbox),
-        Panel("aside", "Set aside", (*columns, "Why"), aside),
-        Panel("undelivered", "Undelivered", columns, undelivered),
+        Panel("inbox", "Events that wait", columns, inbox, timed=3),
+        Panel("aside", "Set aside", (*columns, "Why"), aside, timed=3),
+        Panel("undelivered", "Undelivered", columns, undelivered, timed=3),
     )
 
 

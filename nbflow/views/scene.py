@@ -66,13 +66,17 @@ class PanelRow:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A table below the graph. Without rows it says ``empty``; without that either it is not shown."""
+    """A table below the graph. Without rows it says ``empty``; without that either it is not shown.
+
+    ``timed`` is the place of the column of times, -1 for none: a picture that is the same each time leaves it out.
+    """
 
     name: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[PanelRow, ...] = ()
     empty: str = ""
+    timed: int = -1
 
     def to_message(self) -> Json:
         """Return the panel in the message format."""
