@@ -109,14 +109,9 @@ class Keeper:
         if before is not None and now - before[0] < STATUS:
             return False
         status = summary(runner)
-        if before is not None and before[1] == status:
-            self._written[runner.workflow_id] = (
-                now,
-                before[1],
-            )  # many runs that wait must not be summed up all the time
-            return False
+        # looked at for now, changed or not: many runs that wait must not be summed up all the time
         self._written[runner.workflow_id] = (now, status)
-        return True
+        return before is None or before[1] != status
 
     def _round(
         self, runners: list[Runner], due: list[Runner], beat: bool
