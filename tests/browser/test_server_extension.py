@@ -154,7 +154,7 @@ def test_the_storage_is_that_of_the_trait_or_of_the_environment(monkeypatch: pyt
     assert Nbflow().folder("/work") == "/work/.nbflow"
     monkeypatch.setenv("NBFLOW_STORAGE", "/data/runs")
     assert Nbflow().folder("/work") == "/data/runs"
-    assert Nbflow(storage="runs").folder("/work") == "/work/runs"
+    assert Nbflow(storage="runs").folder("/data") == "/data/runs"
 
 
 def test_a_storage_that_is_made_later_is_found(server: Server, storage: Path) -> None:
