@@ -151,10 +151,10 @@ def test_a_link_works_below_the_server_and_a_page_needs_its_own_token_against_fo
 
 
 def test_the_storage_is_that_of_the_trait_or_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Nbflow().folder("/work") == "/work/.nbflow"
+    assert Nbflow().folder("/shown") == "/shown/.nbflow"
     monkeypatch.setenv("NBFLOW_STORAGE", "/data/runs")
-    assert Nbflow().folder("/work") == "/data/runs"
-    assert Nbflow(storage="runs").folder("/data") == "/data/runs"
+    assert Nbflow().folder("/shown") == "/data/runs"
+    assert Nbflow(storage="runs").folder("/shown") == "/shown/runs"
 
 
 def test_a_storage_that_is_made_later_is_found(server: Server, storage: Path) -> None:
