@@ -9,7 +9,8 @@ from ...engine.host import Host
 from ...engine.loop import EngineLoop
 from ...storage.base import Storage
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+"""May be taken twice: while a host is made, the garbage collector may close another dashboard in the same thread."""
 _apart: list[Host] = []
 """Hosts on storages that are not the kernel's; they have runs only when some are resumed from a dashboard."""
 _users: dict[int, int] = {}
