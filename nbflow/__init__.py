@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .api import salvage as salvage
     from .api import send as send
     from .api import wait as wait
+    from .caching import clear_cache as clear_cache
     from .core.decision import Decision as Decision
     from .core.first import First as First
     from .core.status import WorkflowStatus as WorkflowStatus
@@ -85,6 +86,7 @@ _HOMES = {
     "resume_all": "api",
     "salvage": "api",
     "fork": "forking",
+    "clear_cache": "caching",
     "cancel": "api",
     "delete": "api",
     "send": "api",
@@ -127,6 +129,7 @@ __all__ = [
     "WorkflowStatus",
     "any_of",
     "cancel",
+    "clear_cache",
     "continuation",
     "dashboard",
     "delete",

@@ -40,6 +40,7 @@ ARROWS = {
     "notification": {*BELOW_API, "home"},
     "flow": {*BELOW_API, "handle", "home", "api"},
     "forking": {*BELOW_API, "handle", "home", "api"},
+    "caching": {*BELOW_API, "home"},
     "starting": {*BELOW_API, "door", "handle", "home", "api"},
     **{room: {*BELOW_API, "door", "handle", "home", "api"} for room in ("notebook", "http", "testing", "ray_compat")},
     "cli": {*BELOW_API, "door", "handle", "home", "api", "asking"},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import flow, growth
 from . import records as r
+from .caching import origin
 from .commands import Command, DropValue, StartRetry
 from .status import NodeStatus
 
@@ -29,6 +30,8 @@ def succeeded(state: RunState, record: r.TaskSucceeded, commands: list[Command])
         commands.append(DropValue(record.node))  # the body brought a value that nobody needs
         return
     node.value, node.caught, node.error = record.value, record.caught, None
+    if origin(record.value):
+        state.set_status(record.node, NodeStatus.RESTORED)
     if node.output >= 0:
         flow.release(state, (node.output,), commands)
     if record.caught:

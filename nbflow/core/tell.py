@@ -7,6 +7,8 @@ from typing import Any
 
 from . import machine
 from . import records as r
+from .caching import origin
+from .condensing import Condensed
 from .graph import TOP, Json
 from .rules import FlowDefined, RulesEvaluated
 
@@ -42,6 +44,7 @@ _SENTENCES: dict[type[r.Record], Callable[[Any], str]] = {
     FlowDefined: lambda x: f"the flow was given {_count(len(x.tasks), 'task')}",
     RulesEvaluated: lambda x: _evaluated(x),
     **machine.SENTENCES,
+    Condensed: lambda x: f"all before was condensed: {x.what}",
     r.RunSucceeded: lambda x: "the run succeeded",
     r.RunFailed: lambda x: f"the run failed at node {x.node}",
     r.RunCanceled: lambda x: "the run was canceled" + (f" by {x.by}" if x.by else ""),
@@ -86,6 +89,8 @@ def _forked(x: r.RunForked) -> str:
 def _succeeded(record: r.TaskSucceeded) -> str:
     if record.caught:
         return "a failure was caught and became the value"
+    if run := origin(record.value):
+        return f"the cache had its result, which run {run!r} made"
     return f"attempt {record.attempt} succeeded" + ("" if record.value is not None else ", its value in memory only")
 
 

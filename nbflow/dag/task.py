@@ -7,8 +7,10 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from ..core.caching import IN_RUN
 from ..core.graph import NodeKind
 from ..core.retry import DEFAULT_OPTIONS, Options, RetryPolicy
 from .calling import calling
@@ -21,7 +23,7 @@ Retryable = bool | type[BaseException] | tuple[type[BaseException], ...] | list[
 
 _RETRY_NAMES = ("max_retries", "backoff", "factor", "max_backoff", "jitter")
 _PLAIN_NAMES = ("timeout", "catch_exceptions", "checkpoint", "executor", "loop", "mark_start")
-_NAMES = ("name", "task_id", "metadata", "resources", "retry_exceptions", *_PLAIN_NAMES, *_RETRY_NAMES)
+_NAMES = ("name", "task_id", "metadata", "resources", "cache", "retry_exceptions", *_PLAIN_NAMES, *_RETRY_NAMES)
 
 
 class Task(Generic[P, R]):
@@ -100,6 +102,8 @@ class Task(Generic[P, R]):
         policy = replace(settings.retry, **{name: changes[name] for name in _RETRY_NAMES if name in changes})
         if "resources" in changes:
             settings = replace(settings, resources=_resources(self.name, changes["resources"]))
+        if "cache" in changes:
+            settings = replace(settings, cache=_cache(self.name, changes["cache"]))
         if "retry_exceptions" in changes:
             policy = self._set_retryable(policy, changes["retry_exceptions"])
         self.settings = _checked(self.name, replace(settings, retry=policy))
@@ -170,7 +174,10 @@ def task(function: Any = None, /, **options: Any) -> Any:
     functions, "process", "inline" or one given to ``init``); ``loop`` ("engine", or "notebook" for a coroutine
     bound to objects of the notebook's loop); ``mark_start`` (journal the start first: at most once with
     ``max_retries=0``); ``resources`` (a dict: ``{"CPU": 2}`` holds two slots of the executor, other names are for
-    executors that know them); ``metadata`` (a JSON dict). Raises ValueError for a bad option.
+    executors that know them); ``cache`` (False; True: a call with the same code and inputs takes the result of an
+    earlier one, of any run in the storage; "run": of this run only; a timedelta: of any run, if it is not older.
+    ``clear_cache`` forgets them; a call whose input has ``checkpoint=False`` is always made); ``metadata`` (a JSON dict).
+    Raises ValueError for a bad option.
 
     >>> import nbflow as nf
     >>> @nf.task
@@ -197,6 +204,18 @@ def _resources(task: str, wanted: Any) -> tuple[tuple[str, float], ...]:
     return tuple(sorted((name, float(amount)) for name, amount in wanted.items() if amount))
 
 
+def _cache(task: str, wanted: Any) -> bool | str | float:
+    """Return whether and for how long results may be used again. Raises ValueError."""
+    if isinstance(wanted, timedelta) and wanted > timedelta(0):
+        return wanted.total_seconds()
+    if isinstance(wanted, bool) or wanted == IN_RUN:
+        return wanted  # type: ignore[no-any-return]
+    raise ValueError(
+        f"cache of task {task!r} must be True (any run), 'run' (the same run), a positive timedelta (any run, not older "
+        f"than that) or False, not {wanted!r}."
+    )
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -214,6 +233,10 @@ def _checked(name: str, options: Options) -> Options:
         value = getattr(options, option)
         if not isinstance(value, bool) and not (option == "checkpoint" and value is None):
             raise ValueError(f"{option} of task {name!r} must be True or False, not {value!r}.")
+    if options.cache and options.checkpoint is False:
+        raise ValueError(
+            f"Task {name!r} has cache={options.cache!r} and checkpoint=False: what is not stored cannot be used again."
+        )
     if options.timeout is not None and not (_is_number(options.timeout) and options.timeout > 0):
         raise ValueError(f"timeout of task {name!r} must be a number of seconds above 0, not {options.timeout!r}.")
     if options.executor is not None and (not isinstance(options.executor, str) or not options.executor):

@@ -16,11 +16,7 @@ from ..core.state import RunState
 from ..core.status import WorkflowStatus
 from ..dag.code import CodeBook
 from ..dag.task import Task
-from ..errors import (
-    RunIsLive,
-    WorkflowCancellationError,
-    WorkflowNotResumableError,
-)
+from ..errors import RunIsLive, WorkflowCancellationError, WorkflowNotResumableError
 from ..storage.base import RunJournal
 from .bodies import Bodies
 from .catching import Catching
@@ -34,6 +30,7 @@ from .lanes import Lane
 from .logs import Logs
 from .memory import Memory
 from .patience import Patience
+from .results import Results
 from .saying import said
 from .trouble import Trouble
 from .waits import Waits
@@ -59,6 +56,7 @@ class Runner:
         self.memory = Memory(state, journal)
         self.logs = Logs(self)
         self.progress: dict[int, tuple[int, int]] = {}
+        self.results = Results(self)
         self.bodies = Bodies(self)
         self.drivers = Drivers(self)
         self.waits = Waits(self)
@@ -249,6 +247,7 @@ class Runner:
         else:
             if self.state.cleanup == "success":
                 await self._clean_up()
+            await self.results.kept()
             self._settle(value)
         await self.close()
 

@@ -81,6 +81,18 @@ class RunJournal(Blobs, Protocol):
         They are not copied where the file system knows hard links. Raises StorageDamaged when one is not there.
         """
 
+    def read_result(self, key: str) -> Json | None:
+        """Return the result that some run kept under a key, None when there is none or it is not whole.
+
+        Its large value is one of this run's when this returns, durably. No failure is raised.
+        """
+
+    def keep_result(self, key: str, entry: Json) -> None:
+        """Keep a result of this run for all runs of the storage, in the place of what was kept under that key.
+
+        ``entry`` has the stored ``value`` and the name of its ``task``. Never durable; no failure of it is raised.
+        """
+
     def poll_inbox(self) -> list[InboxItem]:
         """Return the events that other processes left, oldest first. Cheap when there are none.
 
@@ -188,6 +200,9 @@ class Storage(Protocol):
 
         ``event`` has at least ``id`` and ``key``. Raises WorkflowNotFoundError, StorageError.
         """
+
+    def forget_results(self, task: str = "") -> int:
+        """Remove the results that runs kept for each other, all or those of one task's name; return how many."""
 
     def salvage_run(self, workflow_id: str) -> Salvage:
         """Make a damaged run usable again from the records before the damage; keep all files.

@@ -23,8 +23,10 @@ from .names import check_namespace, folder_name
 from .os_calls import OS, LazyOS, make_folder
 from .ownership import Ownership, live_owner
 from .place import RunPlace
+from .results import ResultCache
 from .root import Root, remove_tree
 from .salvage import salvage
+from .signing import find_signer
 from .stream_files import namespace_in
 from .streams import FolderStream
 
@@ -40,8 +42,9 @@ class FolderRun:
         self._journal = journal
         self._ownership = ownership
         self._blobs = FolderBlobs(place)
-        self._inbox = Inbox(place)
+        self._inbox = Inbox(place, journal.run)
         self._log = RunLog(place)
+        self._results = ResultCache(place.calls, place.parents[1])
         self._status_lock = threading.Lock()
         self._blobs.sweep()
 
@@ -70,6 +73,14 @@ class FolderRun:
     def share_blobs(self, workflow_id: str, blobs: Collection[str]) -> None:
         """Make large values of another run those of this one too, durably, and for as long as this run lives."""
         self._blobs.share(f"{self._place.parents[0]}/{folder_name(workflow_id)}", blobs)
+
+    def read_result(self, key: str) -> Json | None:
+        """Return the result that some run kept under a key, None when there is none or it is not whole."""
+        return self._results.read(key, self._blobs)
+
+    def keep_result(self, key: str, entry: Json) -> None:
+        """Keep a result of this run for all runs of the storage."""
+        self._results.write(key, entry, self._place)
 
     def poll_inbox(self) -> list[InboxItem]:
         """Return the events that other processes left and that were not returned before, oldest first."""
@@ -122,15 +133,19 @@ class FolderStorage:
     """A storage in a folder. Making one touches nothing; the folder is made by the first run.
 
     ``durability`` is ``"group"`` (a commit is on the disk before it counts) or ``"lazy"`` (nobody waits for the disk:
-    safe against a dead kernel, not against a power cut). ``os`` stands in for the operating system in tests.
+    safe against a dead kernel, not against a power cut). ``sign=True`` signs all that is written with the key of this
+    user, and loads nothing else (None: what ``NBFLOW_SIGN`` says). ``os`` stands in for the operating system in tests.
     """
 
-    def __init__(self, root: str | PathLike[str], *, durability: str = "group", os: OS | None = None) -> None:
+    def __init__(
+        self, root: str | PathLike[str], *, durability: str = "group", sign: bool | None = None, os: OS | None = None
+    ) -> None:
         if durability not in ("group", "lazy"):
             raise ValueError(f"durability={durability!r}: choose 'group' or 'lazy' (or storage='memory://').")
         top = path.abspath(path.expanduser(fspath(root)))
         self.url = top
         self.durability = durability
+        self._signer = find_signer(sign, default=False)
         self._calls = os or (LazyOS() if durability == "lazy" else OS())
         self._root = Root(self._calls, top)
         self._catalog = Catalog(self._calls, top)
@@ -169,7 +184,7 @@ class FolderStorage:
         """Return the committed records without owning the run. Raises WorkflowNotFoundError, StorageDamaged."""
         place = self._existing(workflow_id)
         with storage_errors(f"run {workflow_id!r}"):
-            chain = read_chain(self._calls, place.folder)
+            chain = read_chain(self._calls, place.folder, place.seals)
             if (chain.damage or not chain.newest) and not self._calls.exists(place.folder):
                 raise self._not_found(workflow_id)  # deleted while it was read
             return refuse_damage(chain, workflow_id).records
@@ -224,6 +239,10 @@ class FolderStorage:
         """Leave an event for the owner, durably; return False when the same id is already there."""
         return send_event(self._existing(workflow_id), event)
 
+    def forget_results(self, task: str = "") -> int:
+        """Remove the results that runs kept for each other, all or those of one task's name; return how many."""
+        return ResultCache(self._calls, self.url).clear(task)
+
     def salvage_run(self, workflow_id: str) -> Salvage:
         """Make a damaged run usable again from the records before the damage; keep all files."""
         place = self._existing(workflow_id)
@@ -243,6 +262,7 @@ class FolderStorage:
                 f"{events}/{folder_name(namespace)}",
                 f"events of {namespace}",
                 (events, *self._parents[1:]),
+                self._signer,
             )
             self._streams.setdefault(key, FolderStream(self._root, place, namespace))
         return self._streams[key]
@@ -259,7 +279,8 @@ class FolderStorage:
         return sorted(namespace for namespace in found if namespace is not None)
 
     def _place(self, workflow_id: str) -> RunPlace:
-        return RunPlace(self._calls, f"{self._parents[0]}/{folder_name(workflow_id)}", workflow_id, self._parents)
+        folder = f"{self._parents[0]}/{folder_name(workflow_id)}"
+        return RunPlace(self._calls, folder, workflow_id, self._parents, self._signer)
 
     def _existing(self, workflow_id: str) -> RunPlace:
         if not self.exists(workflow_id):
@@ -275,4 +296,4 @@ class FolderStorage:
 def _open(place: RunPlace, *, takeover: bool = False) -> FolderRun:
     ownership = Ownership(place)
     journal, chain = open_journal(place, ownership, takeover=takeover)
-    return FolderRun(place, journal, chain, ownership)
+    return FolderRun(place._replace(signer=journal.signer), journal, chain, ownership)

@@ -107,6 +107,22 @@ class MemoryRun:
                     raise StorageDamaged(f"A value to be shared is missing: blob {sha256} of run {workflow_id!r}.")
                 self._stored.blobs[sha256] = source[sha256]
 
+    def read_result(self, key: str) -> Json | None:
+        """Return the result that some run kept under a key, None when there is none."""
+        with self._storage.lock:
+            found = self._storage.results.get(key)
+            if found is None:
+                return None
+            self._stored.blobs.update(found[1])
+            entry: Json = json.loads(found[0])
+            return entry
+
+    def keep_result(self, key: str, entry: Json) -> None:
+        """Keep a result of this run for all runs of the storage."""
+        with self._storage.lock:
+            blob = entry["value"].get("blob")
+            self._storage.results[key] = (json.dumps(entry), {blob: self._stored.blobs[blob]} if blob else {})
+
     def poll_inbox(self) -> list[InboxItem]:
         """Return the events that were not returned before, oldest first."""
         if not self._stored.inbox:
@@ -173,6 +189,7 @@ class MemoryStorage:
         self._runs: dict[str, _Stored] = {}
         self._epochs = itertools.count(1)
         self._streams: dict[str, MemoryStream] = {}
+        self.results: dict[str, tuple[str, dict[str, tuple[str, list[bytes]]]]] = {}
 
     def check_writable(self) -> None:
         """Do nothing: memory can always be written."""
@@ -237,6 +254,14 @@ class MemoryStorage:
                 raise InboxFull(f"{MAX_PENDING} events wait for run {workflow_id!r} already: resume the run first.")
             inbox[token] = json.dumps(event, allow_nan=False)
             return True
+
+    def forget_results(self, task: str = "") -> int:
+        """Remove the results that runs kept for each other; return how many."""
+        with self.lock:
+            gone = [key for key, (entry, _) in self.results.items() if task in ("", json.loads(entry)["task"])]
+            for key in gone:
+                del self.results[key]
+            return len(gone)
 
     def salvage_run(self, workflow_id: str) -> Salvage:
         """Do nothing: memory is never damaged."""

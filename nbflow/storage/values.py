@@ -79,6 +79,11 @@ def decode(stored: Json, blobs: Blobs, *, persistent_load: Hook | None = None) -
     return pickling.load(head, buffers, persistent_load, _origin(stored))
 
 
+def loadable(stored: Json) -> bool:
+    """Tell whether this Python may load a value: code of another minor version would crash it."""
+    return not stored.get("code") or stored.get("py", PYTHON) == PYTHON
+
+
 def _store(head: bytes, buffers: Sequence[Any], blobs: Blobs) -> Json:
     stored: Json = {"c": "p5"}
     if pickling.carries_code(head):
@@ -111,7 +116,7 @@ def _check_python(stored: Json) -> None:
     if made == PYTHON:
         return
     what = stored.get("ty", "value")
-    if stored.get("code"):
+    if not loadable(stored):
         # Bytecode of another minor version does not fail: it crashes the interpreter.
         raise CheckpointError(
             f"A stored {what} holds code of Python {made}, which can crash Python {PYTHON}. Use a kernel with Python "

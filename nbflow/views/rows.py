@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from reprlib import Repr
 from typing import Any, NamedTuple
 
+from ..core.caching import origin
 from ..core.graph import Json
 from ..core.node import Node
 from ..core.state import RunState
@@ -90,7 +91,11 @@ def row_of(state: RunState, index: int, blame: frozenset[int]) -> Row:
     code = _CODES.get(status) or _other_code(state, index, blame)
     started = round(node.started, 3) if node.started and code in _BEGUN else None
     ended = round(node.ended, 3) if started is not None and node.ended and code in _ENDED else None
-    note = "" if code in _SIMPLE and not (node.caught or node.changed or node.wait) else _note(node, code)
+    note = (
+        ""
+        if code in _SIMPLE and not (node.caught or node.changed or node.wait or origin(node.value))
+        else _note(node, code)
+    )
     return Row(code, started, ended, node.attempt, note, node.changed)
 
 
@@ -118,7 +123,9 @@ def _note(node: Node, code: str) -> str:
         return "its exception was caught"
     if code in "sc" and node.wait is not None and node.wait.prompt is not None:
         return words.one_line(answer_of(node.value))
-    return CHANGED if node.changed and code in "sc" else ""
+    if node.changed and code in "sc":
+        return CHANGED
+    return words.one_line(f"from run {origin(node.value)!r}") if origin(node.value) else ""
 
 
 def _waits_for(node: Node) -> str:
