@@ -18,8 +18,8 @@ __all__ = ["MemoryStorage", "VirtualClock", "answers", "virtual_clock"]
 def answers(given: Mapping[str, Any] | None = None, **named: Any) -> Iterator[None]:
     """Answer questions unattended inside a ``with`` block.
 
-    Keys are the ids or titles of questions (``"*"`` for any), values an option, or a dict with ``option`` and the
-    fields of the form. Outside Python, ``NBFLOW_ANSWERS`` holds the same as JSON.
+    Keys are the ids or titles of questions (``"*"`` for any), values an option, or a dict with ``option``, the
+    fields of the form, and ``comment``. Outside Python, ``NBFLOW_ANSWERS`` holds the same as JSON.
 
     >>> import nbflow as nf
     >>> from nbflow.testing import answers

@@ -6,6 +6,7 @@ and what differs from day to day (times, folders) is left out. Its questions are
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -16,7 +17,13 @@ from typing import Any
 import nbclient
 import nbformat
 
-ANSWERS = '{"Publish this model?": "approve"}'
+ANSWERS = json.dumps(
+    {
+        "Publish this model?": "approve",
+        "Is this model good enough?": "go on",
+        "When shall the alarm ring?": {"option": "use this", "threshold": 0.1, "comment": "better one biopsy too many"},
+    }
+)
 STORAGE = ".nbflow-unattended"  # a person who opens the tutorial starts from nothing, and is asked
 
 

@@ -139,9 +139,20 @@ def _question(state: RunState, args: argparse.Namespace) -> Question | Receipt:
     done = events.answered_question(state, name)
     if done is not None:
         return Receipt("closed", _decided(state, done), "", done.node_id)
+    if len(found) == 1 and _answers(found[0], name):
+        args.words.insert(0, name)
+        return found[0]
     known = [each.node_id for each in found]
     asks = f"Open are {', '.join(map(repr, known))}." if known else "It asks nothing now."
     raise CommandError(Exit.NOT_FOUND, f"Run {args.run!r} has no question {name!r}{hint(name, known)} {asks}")
+
+
+def _answers(question: Question, word: str) -> bool:
+    """Tell whether a word can only be meant as an answer: an option, by its name or its label, or a field."""
+    field = word.partition("=")[0] in (question.fields or {}).get("properties", {})
+    return (field and "=" in word) or word.casefold() in {
+        each.casefold() for o in question.options for each in (o, label_of(o))
+    }
 
 
 def _decided(state: RunState, node: Node) -> str:

@@ -100,9 +100,10 @@ def _dataclass_members(fields: Any) -> Iterator[Member]:
         if not field.init:
             continue
         default: Any = _MISSING
-        if field.default is not dataclasses.MISSING:
+        # By type: a class that comes out of a pickle, as that of a notebook does, has a MISSING of its own.
+        if not isinstance(field.default, type(dataclasses.MISSING)):
             default = field.default
-        elif field.default_factory is not dataclasses.MISSING:
+        elif not isinstance(field.default_factory, type(dataclasses.MISSING)):
             default = field.default_factory()
         words = {str(key): value for key, value in field.metadata.items() if key in ("title", "description", "format")}
         yield field.name, hints[field.name], default, words

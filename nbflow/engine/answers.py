@@ -23,7 +23,7 @@ def pop() -> None:
 def answer_for(node_id: str, title: str) -> tuple[str, dict[str, Any]] | None:
     """Return the option and the fields that stand ready for a question, by its node's id or its title, or None.
 
-    An answer is an option, or a dict with ``option`` and fields. ``NBFLOW_ANSWERS`` holds them as JSON.
+    An answer is an option, or a dict with ``option``, fields and ``comment``. ``NBFLOW_ANSWERS`` holds them as JSON.
     Raises ValueError when the variable is not JSON.
     """
     for answers in (*reversed(_stack), _environment()):

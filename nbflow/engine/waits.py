@@ -132,14 +132,16 @@ class Waits:
             self._fail(index, error)
             return
         if ready is not None:
-            self.runner.spawn(self._deliver(index, wait.key, *ready))
+            self.runner.spawn(self._deliver(index, wait, *ready))
         else:
             self._notifier.begin(index, wait)
 
-    async def _deliver(self, index: int, key: str, option: str, fields: dict[str, Any]) -> None:
-        runner = self.runner
-        payload = {"option": option, "values": fields, "comment": "answered in advance"}
-        receipt = await deliver(runner.host, runner, key, payload, None, "", "answers")
+    async def _deliver(self, index: int, wait: WaitOpened, option: str, fields: dict[str, Any]) -> None:
+        runner, comment = self.runner, "answered in advance"
+        if "comment" not in (((wait.prompt or {}).get("fields") or {}).get("properties") or {}):
+            comment = str(fields.pop("comment", comment))
+        payload = {"option": option, "values": fields, "comment": comment}
+        receipt = await deliver(runner.host, runner, wait.key, payload, None, "", "answers")
         if receipt.status == "rejected":
             node_id = runner.state.nodes[index].node_id
             reason = f"The answer that was given in advance for {node_id!r} does not fit: {receipt.reason}."

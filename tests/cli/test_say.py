@@ -67,7 +67,14 @@ def test_the_only_open_question_needs_no_name(looking: Shell) -> None:
     said = looking("answer", "books")
     assert said.code == 2 and "approve or reject" in said.err
     assert looking("answer", "the invoice").code == 3
-    assert looking("answer", "books", "perhaps").code == 3, "the first word is the question"
+    assert looking("answer", "books", "perhaps").code == 3, "the first word is the question, or its answer"
+
+
+def test_the_answer_to_the_only_open_question_needs_no_question(nbflow: Shell, owner: Owner, storage: Path) -> None:
+    assert nbflow("answer", "release", "share=25").code == 0
+    assert decision(storage, "release", "release")["values"]["share"] == 25
+    assert nbflow("answer", "books", "Approve").code == 0
+    assert decision(storage, "books", "close_the_books")["option"] == "approve"
 
 
 def test_an_option_that_is_none_is_refused_with_those_that_are(looking: Shell) -> None:

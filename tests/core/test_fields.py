@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
 
+import cloudpickle
 import pytest
 from pydantic import BaseModel, Field
 
@@ -209,3 +210,14 @@ def test_an_annotation_that_is_not_there_is_named() -> None:
 def test_every_form_is_exact_json(source: Callable[..., Any]) -> None:
     schema = schema_of(source)
     assert json.loads(json.dumps(schema, allow_nan=False)) == schema
+
+
+def test_a_dataclass_of_a_notebook_keeps_its_required_fields_over_a_pickle() -> None:
+    @dataclasses.dataclass
+    class Alarm:
+        threshold: float
+        wards: list[str] = dataclasses.field(default_factory=lambda: ["oncology"])
+
+    again = cloudpickle.loads(cloudpickle.dumps(Alarm))
+    assert schema_of(again) == schema_of(Alarm)
+    assert schema_of(again)["required"] == ["threshold"]

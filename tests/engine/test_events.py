@@ -262,6 +262,11 @@ def test_answers_stand_ready_by_node_title_or_for_all(monkeypatch: pytest.Monkey
     with answers({"A?": "approve", "*": "reject", "c": {"option": "submit", "n": 5}}):
         a, b, c = nf.run(dag)
     assert (a, b, c["n"], a.source) == ("approve", "reject", 5, "answers")
+    with answers(a={"option": "approve", "comment": "seen"}):
+        assert nf.run(asks("A?")).comment == "seen"
+    field = {"properties": {"comment": {"type": "string"}}}
+    with answers(a={"comment": "of the form"}):
+        assert nf.run(nf.wait_for_event(nf.FormListener, "A?", field))["comment"] == "of the form"
     monkeypatch.setenv("NBFLOW_ANSWERS", '{"a": "approve"}')
     assert nf.run(asks("A?")) == "approve"
 

@@ -11,6 +11,7 @@ from ...core.graph import Json
 from ...core.machine import machine_of
 from ...core.records import EventReceived
 from ...core.state import RunState
+from ...core.status import NodeStatus
 from ...core.tell import moment, tell
 from ...storage import values
 from ...views import machine as view
@@ -19,6 +20,9 @@ from . import mending, queries
 
 if TYPE_CHECKING:
     from ..host import Host
+    from ..runner import Runner
+
+_AT_WORK = (NodeStatus.QUEUED, NodeStatus.RUNNING, NodeStatus.RETRYING, NodeStatus.COMMITTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,14 @@ class MachineActs:
         def state(self) -> RunState: ...
 
     def settle(self, timeout: float = 60.0) -> Self:
-        """Wait until a state machine has handled all that it can: it waits, sleeps or is over. Return the run.
+        """Wait until the run has done all that it can: it waits, sleeps or is over. Return the run.
 
         For tests and tutorials, where the next line looks at what an event has brought about. Raises TimeoutError after
         ``timeout`` seconds.
+
+        >>> import nbflow as nf
+        >>> nf.run_async(nf.wait_for_event(nf.ButtonListener, "Publish?")).settle().questions
+        ['publish']
         """
         try:
             self._host.engine.call(_settle, self._host, self.workflow_id, timeout)
@@ -146,12 +154,19 @@ class MachineActs:
 async def _settle(host: Host, workflow_id: str, timeout: float) -> None:
     async with asyncio.timeout(timeout):
         while (live := host.runners.get(workflow_id)) is not None:
-            driver = live.drivers.driver
             if live.outcome.done():
                 await live.gone.wait()
-            elif driver is not None and getattr(driver, "resting", True) and not live.committer.pending:
+            elif _rests(live) and not live.committer.pending:
                 return
             await asyncio.sleep(0.002)
+
+
+def _rests(live: Runner) -> bool:
+    """Tell whether a run can only be moved by an event, a person or the clock."""
+    driver = live.drivers.driver
+    if driver is not None:
+        return bool(getattr(driver, "resting", True))
+    return live.state.live and not any(live.state.counts[status] for status in _AT_WORK)
 
 
 async def _look(state: RunState, look: Any) -> Any:
