@@ -13,14 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .api import cancel as cancel
     from .api import delete as delete
-    from .api import get_metadata as get_metadata
-    from .api import get_output as get_output
-    from .api import get_output_async as get_output_async
-    from .api import get_progress as get_progress
     from .api import get_run as get_run
-    from .api import get_status as get_status
-    from .api import list_all as list_all
-    from .api import list_runs as list_runs
     from .api import resume as resume
     from .api import resume_all as resume_all
     from .api import resume_async as resume_async
@@ -30,6 +23,7 @@ if TYPE_CHECKING:
     from .api import send as send
     from .api import wait as wait
     from .caching import clear_cache as clear_cache
+    from .checkup.doctor import doctor as doctor
     from .core.decision import Decision as Decision
     from .core.first import First as First
     from .core.status import WorkflowStatus as WorkflowStatus
@@ -56,8 +50,16 @@ if TYPE_CHECKING:
     from .home import init as init
     from .home import shutdown as shutdown
     from .http.endpoint import serve as serve
+    from .looking import get_metadata as get_metadata
+    from .looking import get_output as get_output
+    from .looking import get_output_async as get_output_async
+    from .looking import get_progress as get_progress
+    from .looking import get_status as get_status
+    from .looking import list_all as list_all
+    from .looking import list_runs as list_runs
     from .machine.definition import Workflow as Workflow
     from .notebook.dashboard import dashboard as dashboard
+    from .secret import Secret as Secret
     from .starting import start_workflow as start_workflow
 
 _HOMES = {
@@ -90,20 +92,22 @@ _HOMES = {
     "cancel": "api",
     "delete": "api",
     "send": "api",
-    "list_all": "api",
-    "list_runs": "api",
-    "get_status": "api",
-    "get_output": "api",
-    "get_output_async": "api",
-    "get_metadata": "api",
-    "get_progress": "api",
+    "list_all": "looking",
+    "list_runs": "looking",
+    "get_status": "looking",
+    "get_output": "looking",
+    "get_output_async": "looking",
+    "get_metadata": "looking",
+    "get_progress": "looking",
     "get_run": "api",
     "wait": "api",
     "shutdown": "home",
     "Run": "handle",
     "Flow": "flow",
     "dashboard": "notebook.dashboard",
+    "doctor": "checkup.doctor",
     "serve": "http.endpoint",
+    "Secret": "secret",
     "WorkflowStatus": "core.status",
     "Decision": "core.decision",
     "Receipt": "engine.events",
@@ -124,6 +128,7 @@ __all__ = [
     "Node",
     "Receipt",
     "Run",
+    "Secret",
     "TimerListener",
     "Workflow",
     "WorkflowStatus",
@@ -133,6 +138,7 @@ __all__ = [
     "continuation",
     "dashboard",
     "delete",
+    "doctor",
     "fork",
     "get_metadata",
     "get_output",
@@ -163,7 +169,13 @@ __all__ = [
 ]
 
 
+_ROOMS = ("errors", "listeners", "machine", "ray_compat", "rules", "testing")
+"""Modules that are there as ``nbflow.errors`` is, without an import of their own."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'nbflow' has no attribute {name!r}")
@@ -173,4 +185,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_ROOMS})

@@ -17,23 +17,37 @@ _lock = threading.RLock()
 """Guards the default host: two threads may use nbflow for the first time at once."""
 _host: Host | None = None
 _settings: dict[str, Any] = {}
+OBJECT_STORES = ("s3", "gs", "az", "file")
+"""The schemes of URLs that name an object store."""
 
 
 def init(
     *, storage: Any = None, executor: Any = None, loop: str | None = None, durability: str | None = None,
-    max_running_workflows: int | None = None, max_pending_workflows: int | None = None,
+    max_running_workflows: int | None = None, max_pending_workflows: int | None = None, sign: bool | None = None,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Choose where checkpoints are kept and how runs go. Call it first, or not at all.
 
-    ``storage`` is a folder (default ``NBFLOW_STORAGE``, else ``./.nbflow``) or a storage object; ``executor`` is
+    ``storage`` is a folder (default ``NBFLOW_STORAGE``, else ``./.nbflow``), the URL of an object store such as
+    ``s3://bucket/prefix`` (also gs, az, file; extra ``s3``), or a storage object; ``storage_options`` are what obstore
+    takes for such a URL (``endpoint``, ``region``, ..), and credentials come from the environment; ``executor`` is
     where plain functions run: "thread" (default), "process", "inline" or a concurrent.futures executor;
     ``loop="notebook"`` runs coroutines on the notebook's own loop; ``durability`` is "group" (default: every commit
     is synced) or "lazy" (safe against a dead kernel, not against a power cut). ``max_running_workflows`` and
-    ``max_pending_workflows`` limit how many runs go and wait; -1 or None is without end. Calling it again with the
-    same values does nothing. Raises TypeError, ValueError.
+    ``max_pending_workflows`` limit how many runs go and wait; -1 or None is without end. ``sign=True`` signs all that
+    is stored with a key of yours, which is kept outside the storage, and loads nothing else (default: what
+    ``NBFLOW_SIGN`` says; see SECURITY.md). Calling it again with the same values does nothing. Raises TypeError,
+    ValueError, StorageError.
+
+    >>> import nbflow as nf
+    >>> nf.shutdown()
+    >>> nf.init(storage="memory://", max_running_workflows=4)
+    >>> nf.run(nf.put(7))
+    7
     """
     settings = {
-        "storage": storage, "executor": executor, "loop": loop, "durability": durability,
+        "storage": storage, "executor": executor, "loop": loop, "durability": durability, "sign": sign,
+        "storage_options": storage_options,
         "max_running_workflows": _limit("max_running_workflows", max_running_workflows, least=1),
         "max_pending_workflows": _limit("max_pending_workflows", max_pending_workflows, least=0),
     }  # fmt: skip
@@ -55,7 +69,13 @@ def init(
 
 
 def shutdown() -> None:
-    """Let every live run go (it can be resumed) and forget what ``init`` chose. Idempotent."""
+    """Let every live run go (it can be resumed) and forget what ``init`` chose. Idempotent.
+
+    >>> import nbflow as nf
+    >>> run = nf.run_async(nf.wait_for_event("go"), workflow_id="let-go")
+    >>> nf.shutdown()
+    >>> nf.shutdown()
+    """
     global _host
     with _lock:
         if _host is not None:
@@ -81,7 +101,9 @@ def default_host() -> Host:
 
 def _make(given: dict[str, Any]) -> Host:
     global _host
-    storage = open_storage(given.get("storage"), given.get("durability"))
+    storage = open_storage(
+        given.get("storage"), given.get("durability"), given.get("sign"), given.get("storage_options")
+    )
     limits = Limits(
         *(None if n == -1 else n for n in (given.get("max_running_workflows"), given.get("max_pending_workflows")))
     )
@@ -92,14 +114,21 @@ def _make(given: dict[str, Any]) -> Host:
     if os.environ.get("NBFLOW_HTTP", "").lower() not in ("0", "off", "no", "false"):
         host.on_http = lambda: door.open_endpoint(host)
     _settings.update(given)
-    if "storage" not in given:
+    if "storage" not in given and "NBFLOW_STORAGE" not in os.environ:  # else somebody has chosen it, and knows
         door.tell(f"nbflow keeps its checkpoints in {near(storage.url)}")
     return _host
 
 
-def open_storage(where: Any = None, durability: str | None = None) -> Storage:
-    """Return the storage that a path, a URL or an object means. Raises ValueError."""
+def open_storage(
+    where: Any = None, durability: str | None = None, sign: bool | None = None, options: dict[str, Any] | None = None
+) -> Storage:
+    """Return the storage that a path, a URL or an object means.
+
+    ``options`` are those of an object store. Raises ValueError, StorageError, ModuleNotFoundError without obstore.
+    """
     if where is not None and not isinstance(where, (str, os.PathLike)):
+        if sign is not None:
+            raise ValueError(f"sign={sign}: say it to the storage itself, such as FolderStorage(path, sign={sign}).")
         return where  # type: ignore[no-any-return]
     path = os.fspath(where if where is not None else os.environ.get("NBFLOW_STORAGE", "./.nbflow"))
     if "://" in path:
@@ -108,14 +137,28 @@ def open_storage(where: Any = None, durability: str | None = None) -> Storage:
             from .storage.memory import MemoryStorage
 
             return MemoryStorage()
-        raise ValueError(f"storage={path!r}: there is no storage for {scheme}:// yet; give a folder.")
+        if scheme not in OBJECT_STORES:
+            raise ValueError(
+                f"storage={path!r}: there is no storage for {scheme}://; give a folder, or the URL of an object store "
+                f"({', '.join(f'{each}://' for each in OBJECT_STORES)})."
+            )
+        from .storage.objects.storage import open_objects
+
+        return open_objects(path, sign=sign, options=options)
+    if options:
+        raise ValueError(
+            "storage_options are for an object store: give its URL as storage, such as s3://bucket/prefix."
+        )
     from .storage.folder import FolderStorage
 
-    return FolderStorage(os.path.abspath(path), durability=durability or os.environ.get("NBFLOW_DURABILITY", "group"))
+    durability = durability or os.environ.get("NBFLOW_DURABILITY", "group")
+    return FolderStorage(os.path.abspath(path), durability=durability, sign=sign)
 
 
 def near(path: str) -> str:
     """Return a folder as a person here would type it."""
+    if "://" in path or path.startswith("memory:"):
+        return path
     there = os.path.relpath(path)
     return path if there.startswith(os.pardir) else os.path.join(os.curdir, there)
 

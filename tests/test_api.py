@@ -57,6 +57,10 @@ def test_the_first_use_says_where_the_checkpoints_are(
     nf.run(add.bind(1, 2))
     nf.run(add.bind(1, 2))
     assert capsys.readouterr().err.count("nbflow keeps its checkpoints in") == 1
+    nf.shutdown()
+    monkeypatch.setenv("NBFLOW_STORAGE", str(tmp_path / "chosen"))
+    nf.run(add.bind(1, 2))
+    assert "nbflow keeps" not in capsys.readouterr().err
 
 
 def test_init_refuses_what_makes_no_sense(folder: Path) -> None:
