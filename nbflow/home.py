@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from . import door
 from .engine.host import Host, Limits
 from .engine.loop import EngineLoop
 from .executors import resolve
+from .executors.registry import BUILT_IN
 from .storage.base import Storage
 
 _lock = threading.RLock()
@@ -24,14 +26,16 @@ OBJECT_STORES = ("s3", "gs", "az", "file")
 def init(
     *, storage: Any = None, executor: Any = None, loop: str | None = None, durability: str | None = None,
     max_running_workflows: int | None = None, max_pending_workflows: int | None = None, sign: bool | None = None,
-    storage_options: dict[str, Any] | None = None,
+    storage_options: dict[str, Any] | None = None, executors: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Choose where checkpoints are kept and how runs go. Call it first, or not at all.
 
     ``storage`` is a folder (default ``NBFLOW_STORAGE``, else ``./.nbflow``), the URL of an object store such as
     ``s3://bucket/prefix`` (also gs, az, file; extra ``s3``), or a storage object; ``storage_options`` are what obstore
     takes for such a URL (``endpoint``, ``region``, ..), and credentials come from the environment; ``executor`` is
-    where plain functions run: "thread" (default), "process", "inline" or a concurrent.futures executor;
+    where plain functions run: "thread" (default), "process", "inline", "loky", "dask", "ray", a Dask client, a
+    concurrent.futures executor or one of your own (``nbflow.executors.Executor``); ``executors`` gives names to more of
+    them, for ``@task(executor="name")``;
     ``loop="notebook"`` runs coroutines on the notebook's own loop; ``durability`` is "group" (default: every commit
     is synced) or "lazy" (safe against a dead kernel, not against a power cut). ``max_running_workflows`` and
     ``max_pending_workflows`` limit how many runs go and wait; -1 or None is without end. ``sign=True`` signs all that
@@ -47,7 +51,7 @@ def init(
     """
     settings = {
         "storage": storage, "executor": executor, "loop": loop, "durability": durability, "sign": sign,
-        "storage_options": storage_options,
+        "storage_options": storage_options, "executors": _named(executors),
         "max_running_workflows": _limit("max_running_workflows", max_running_workflows, least=1),
         "max_pending_workflows": _limit("max_pending_workflows", max_pending_workflows, least=0),
     }  # fmt: skip
@@ -66,6 +70,16 @@ def init(
                 )
             return
         _make(given)
+
+
+def _named(executors: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return executors by name. Raises ValueError for a name that means something already."""
+    for name in executors or {}:
+        if not isinstance(name, str) or not name or name.partition(":")[0] in BUILT_IN:
+            raise ValueError(
+                f"executors={{{name!r}: ...}}: choose another name; {', '.join(BUILT_IN)} mean something already."
+            )
+    return dict(executors) if executors else None
 
 
 def shutdown() -> None:
@@ -109,7 +123,8 @@ def _make(given: dict[str, Any]) -> Host:
     )
     loop = _running_loop() if given.get("loop") == "notebook" else None
     executor = resolve(given.get("executor"))
-    host = _host = Host(storage, EngineLoop(), executor=executor, limits=limits, notebook_loop=loop)
+    named = {name: resolve(spec) for name, spec in given.get("executors", {}).items()}
+    host = _host = Host(storage, EngineLoop(), executor=executor, limits=limits, notebook_loop=loop, executors=named)
     host.tell = door.tell
     if os.environ.get("NBFLOW_HTTP", "").lower() not in ("0", "off", "no", "false"):
         host.on_http = lambda: door.open_endpoint(host)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_the_first_use_says_where_the_checkpoints_are(
     monkeypatch.setenv("NBFLOW_STORAGE", str(tmp_path / "chosen"))
     nf.run(add.bind(1, 2))
     assert "nbflow keeps" not in capsys.readouterr().err
+
+
+def test_an_executor_of_ones_own_has_a_name(folder: Path) -> None:
+    nf.shutdown()
+    with ThreadPoolExecutor(1, thread_name_prefix="mine") as pool:
+        nf.init(storage=MemoryStorage(), executors={"mine": pool, "two": "thread:2"})
+        where = nf.task(lambda: threading.current_thread().name)
+        names = nf.run([where.options(executor="mine").bind(), where.options(executor="two").bind(), where.bind()])
+        assert [name.startswith("mine") for name in names] == [True, False, False]
+        nf.shutdown()
+    for name in ("thread", "process:8", ""):
+        with pytest.raises(ValueError, match="choose another name"):
+            nf.init(executors={name: "thread"})
 
 
 def test_init_refuses_what_makes_no_sense(folder: Path) -> None:

@@ -242,7 +242,7 @@ def _checked(name: str, options: Options) -> Options:
     if options.executor is not None and (not isinstance(options.executor, str) or not options.executor):
         raise ValueError(
             f"executor of task {name!r} must be a name such as 'process', not {options.executor!r}; "
-            "an executor of your own goes to nbflow.init(executor=...)."
+            "an executor of your own gets a name by nbflow.init(executors={'mine': ...})."
         )
     if options.loop not in (None, "engine", "notebook"):
         raise ValueError(f"loop of task {name!r} must be 'engine' or 'notebook', not {options.loop!r}.")

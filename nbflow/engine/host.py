@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import os
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..dag.compile import bind_inputs, root_of
 from ..dag.node import Node
 from ..errors import RunIsLive, WorkflowNotResumableError
 from ..executors.base import Executor
-from ..executors.process import ProcessExecutor, show
+from ..executors.process import show
 from ..executors.registry import resolve
 from ..storage.base import RunJournal, Storage
 from . import mended, over_http
@@ -51,6 +51,7 @@ class Host:
     def __init__(
         self, storage: Storage, engine: EngineLoop, *, executor: Any = None, limits: Limits | None = None,
         clock: Clock | None = None, notebook_loop: asyncio.AbstractEventLoop | None = None,
+        executors: Mapping[str, Executor] | None = None,
     ) -> None:  # fmt: skip
         self.storage = storage
         self.engine = engine
@@ -70,9 +71,12 @@ class Host:
         """Says one line to the person in whose context it is called."""
         self.farewells: list[Callable[[], None]] = []
         """What is to be called, from outside the loop, before the host is closed."""
-        self.writer = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="nbflow-writer")
+        self.writer = concurrent.futures.ThreadPoolExecutor(
+            getattr(storage, "writers", 1), thread_name_prefix="nbflow-writer"
+        )
         self.keeper = Keeper(self)
         self._default_executor = executor
+        self._named_executors = dict(executors or {})
         self._lanes: dict[str, Lane] = {}
 
     # ---- executors ----
@@ -82,9 +86,10 @@ class Host:
         key = name or "default"
         lane = self._lanes.get(key)
         if lane is None:
-            executor: Executor = resolve(name if name is not None else self._default_executor)
-            if isinstance(executor, ProcessExecutor) and executor.on_message is show:
-                executor.on_message = hear
+            wanted = self._default_executor if name is None else self._named_executors.get(name, name)
+            executor: Executor = resolve(wanted)
+            if getattr(executor, "on_message", None) is show:
+                executor.on_message = hear  # type: ignore[attr-defined]
             slots = getattr(executor, "workers", None) or min(32, (os.cpu_count() or 1) + 4)
             lane = self._lanes[key] = Lane(executor, slots, self.engine.loop)
         return lane
