@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nbflow.engine.host import Host
-from nbflow.notebook.dashboard import place
+from nbflow.notebook.dashboard import Dashboard, place
 from nbflow.storage.folder import FolderStorage
 
 
@@ -30,3 +30,19 @@ def test_the_garbage_collector_may_close_one_while_a_host_is_made(
     assert not made.is_alive(), "it waits for a lock that it holds itself"
     assert not kept.engine.thread.is_alive()
     new.close()
+
+
+def test_collecting_a_dashboard_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closing, may_end = threading.Event(), threading.Event()
+
+    def slow(self: Dashboard) -> None:
+        closing.set()
+        assert may_end.wait(30)
+        close(self)
+
+    close = Dashboard.close
+    monkeypatch.setattr(Dashboard, "close", slow)
+    board = Dashboard(place.Place(FolderStorage(tmp_path)))
+    board.__del__()  # as the collector calls it, in whatever thread and under whatever lock
+    assert closing.wait(30), "it is closed all the same"
+    may_end.set()

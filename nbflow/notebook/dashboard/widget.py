@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,7 @@ class Dashboard(anywidget.AnyWidget):
     _css = style()
     board = traitlets.Dict().tag(sync=True, to_json=lambda _, view: view.board_now())
     opened = traitlets.Dict().tag(sync=True)
+    _over = False
 
     def __init__(self, place: Place) -> None:
         self._place, self._board = place, Board()
@@ -61,6 +63,7 @@ class Dashboard(anywidget.AnyWidget):
 
     def close(self) -> None:
         """End the dashboard, when its thread is done with what it does; runs go on. Idempotent."""
+        self._over = True
         self._worker.end()
         self._place.close()
         if self._opened is not None:
@@ -68,6 +71,15 @@ class Dashboard(anywidget.AnyWidget):
         if self.comm is not None:
             comms.disown([self.comm.comm_id])
         super().close()
+
+    def __del__(self) -> None:
+        if self._over:
+            return
+        # The collector runs in any thread, under any lock: what closing waits for might wait for that one.
+        try:
+            threading.Thread(target=self.close, name="nbflow-dashboard-end", daemon=True).start()
+        except RuntimeError:
+            pass  # the interpreter ends, and everything with it
 
     # ---- to the browser ----
 
