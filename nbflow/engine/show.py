@@ -8,6 +8,12 @@ from typing import Any
 
 LIMIT = 2_000_000
 """Bytes of a rich form that are kept; a larger one is shown as text."""
+_FORMS = {
+    "text/html": "_repr_html_",
+    "image/svg+xml": "_repr_svg_",
+    "text/markdown": "_repr_markdown_",
+    "image/png": "_repr_png_",
+}
 
 
 def bundle(value: Any) -> dict[str, str] | None:
@@ -18,18 +24,29 @@ def bundle(value: Any) -> dict[str, str] | None:
     if hasattr(value, "savefig"):
         found["image/png"] = _figure(value)
         return found
-    for mime, method in (
-        ("text/html", "_repr_html_"),
-        ("image/svg+xml", "_repr_svg_"),
-        ("text/markdown", "_repr_markdown_"),
-    ):
-        text = _call(value, method)
-        if isinstance(text, str) and len(text) <= LIMIT:
-            found[mime] = text
-    png = _call(value, "_repr_png_")
-    if isinstance(png, bytes) and len(png) <= LIMIT:
-        found["image/png"] = base64.b64encode(png).decode()
+    whole = _without_metadata(_call(value, "_repr_mimebundle_"))
+    parts = whole if isinstance(whole, dict) else {}
+    for mime, method in _FORMS.items():
+        part = _text_of(mime, parts[mime] if mime in parts else _without_metadata(_call(value, method)))
+        if part is not None and len(part) <= LIMIT:
+            found[mime] = part
     return found
+
+
+def _without_metadata(part: Any) -> Any:
+    """Return what a method of IPython's kind gave, which may be a pair with metadata."""
+    return part[0] if isinstance(part, tuple) and len(part) == 2 else part
+
+
+def _text_of(mime: str, part: Any) -> str | None:
+    """Return a form as text: a picture in base64, which it may be already. None for what is no such form."""
+    if mime != "image/png":
+        return part if isinstance(part, str) else None
+    try:
+        content = base64.b64decode(part, validate=True) if isinstance(part, str) else bytes(memoryview(part))
+    except (ValueError, TypeError):
+        return None
+    return base64.b64encode(content).decode()
 
 
 def _plain(value: Any) -> str:
