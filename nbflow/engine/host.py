@@ -26,6 +26,7 @@ from ..storage.base import RunJournal, Storage
 from . import mended, over_http
 from .beginning import DEFAULT_CHOICES, Beginning, Choices, begin, check_compiles, opened, used
 from .clock import Clock, SystemClock
+from .code import refuse_other_python
 from .folding import fold as fold
 from .keeper import Keeper
 from .lanes import Lane
@@ -163,6 +164,7 @@ class Host:
                 if state.status is None or state.output < 0 or state.status is WorkflowStatus.CANCELED:
                     why = "was canceled, which is final" if state.status else "was never wholly stored"
                     raise WorkflowNotResumableError(workflow_id, f"Run {workflow_id!r} {why}; use another workflow_id.")
+                refuse_other_python(state)
                 found = Beginning(CodeBook())
                 now = round(self.clock.time(), 3)
                 found.records.append(await asyncio.to_thread(opened, state, now, found.notices))
@@ -229,6 +231,8 @@ class Host:
         await runner.committer.drained()
         if runner.journal.epoch > 1:
             await self.keeper.collect(runner)
+        if runner.outcome.done():
+            return runner  # lost to another process while it began: it is none of the live ones
         self.runners[runner.workflow_id] = runner
         self.keeper.watch(runner)
         if self.limits.running is not None and (self.waiting or self.going > self.limits.running):
@@ -254,6 +258,12 @@ class Host:
                 return
             following = self.waiting.pop(next(iter(self.waiting)))
             following.write(r.RunStarted(following.now()))
+
+    def give_turn(self, workflow_id: str) -> None:
+        """Let a run begin though there is no room: one that has its turn waits for it, and would wait for ever."""
+        first = self.waiting.pop(workflow_id, None)
+        if first is not None:
+            first.write(r.RunStarted(first.now()))
 
     # ---- events ----
 

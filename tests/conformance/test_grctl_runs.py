@@ -183,6 +183,14 @@ def test_G43_a_child_sends_to_its_parent_and_its_end_is_a_step() -> None:
     assert nf.get_output("p/child") == 42
 
 
+def test_G43_a_child_need_not_wait_for_the_turn_that_its_parent_holds(folder: Path) -> None:
+    nf.shutdown()
+    nf.init(storage=str(folder), max_running_workflows=1)
+    parent, _child = family()
+    run = nf.start_workflow(parent, workflow_id="p", workflow_input=21)
+    assert run.result(20) == (True, "SUCCESSFUL", 42, ["from p/child"])
+
+
 def test_G43_the_failure_of_a_child_is_told_as_its_success_is() -> None:
     parent, _ = family()
     ok, status, _, words = nf.start_workflow(parent, workflow_id="p", workflow_input=-1).result(20)

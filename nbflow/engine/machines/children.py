@@ -59,6 +59,7 @@ class Children:
             await begin(self._host, definition, workflow_id, inputs, options, None, context, RESTART)
         else:
             await self._resume(workflow_id)
+        self._host.give_turn(workflow_id)
         if watch:
             self.follow(workflow_id, step)
 
@@ -78,6 +79,7 @@ class Children:
         runner = self.runner
         if resume:
             await self._resume(workflow_id)
+            self._host.give_turn(workflow_id)
         outcome = await self.outcome(workflow_id)
         self._followed.discard(workflow_id)
         ended = m.ChildEnded(self.node, workflow_id, runner.now())
