@@ -16,6 +16,7 @@ NbflowError
         TaskTimeout                     a body ran longer than its ``timeout``
         WaitCanceled                    a wait was ended by hand, without an event
         SystemFailure                   the process that ran a body died
+        SecretNotFoundError             a secret has no value in this process (also a LookupError)
         CommandFailed(exit_code)        a shell command ended with another exit code than 0
     MachineError
         NextDirectiveMissingError       a handler of a state machine did not say what comes next (also a TypeError)
@@ -27,9 +28,11 @@ NbflowError
     StorageError
         EventRejected                   an event is too large, or too many wait for somebody to take them
         StorageFull                     no space left; nothing was acknowledged
+        StorageUnreachable              the storage is away, such as an object store without a network; nothing is lost
         StorageReadOnly                 the storage cannot be written
         InboxFull                       too many events wait for a run, and nobody takes them
         StorageDamaged                  a record in the middle of a journal is unreadable
+        SignatureError                  something stored is not signed, or not with this key; nothing was loaded
         EventsPruned(first)             events were asked for that are not kept any more
         Fenced                          another process has taken the run over
     InvalidTransition                   a record that cannot happen in the state; a bug in nbflow
@@ -126,6 +129,10 @@ class SystemFailure(TaskError):
     """The process that ran a task died before it gave a result."""
 
 
+class SecretNotFoundError(TaskError, LookupError):
+    """A secret has no value in the process where it is needed."""
+
+
 class CommandFailed(TaskError):
     """A shell command ended with ``exit_code``; the message has the last lines that it printed."""
 
@@ -179,6 +186,10 @@ class StorageFull(StorageError):
     """No space is left; nothing was acknowledged, and nothing is lost."""
 
 
+class StorageUnreachable(StorageError):
+    """Nobody answers where the storage is; what was acknowledged is safe, and runs go on when it is back."""
+
+
 class StorageReadOnly(StorageError):
     """The storage can be read but not written."""
 
@@ -189,6 +200,10 @@ class InboxFull(StorageError):
 
 class StorageDamaged(StorageError):
     """A record in the middle of a journal is unreadable."""
+
+
+class SignatureError(StorageError):
+    """Something stored is not signed, or not by this key and for its place; nothing of it was loaded."""
 
 
 class EventsPruned(StorageError):

@@ -19,7 +19,7 @@ from .rules.notification import Event, EventReceipt, Keys
 from .storage.base import EventStream, Storage
 from .storage.names import check_namespace
 
-_opened: dict[tuple[int, str, str], Storage] = {}
+_opened: dict[tuple[int, str, str, bool | None], Storage] = {}
 """The storages of other processes' runs, by this process, folder and durability: one object each, with its threads."""
 
 
@@ -250,11 +250,14 @@ def _here() -> tuple[Storage | Place | None, str, str, str]:
 def _storage_here() -> Storage:
     where, *_ = _here()
     if isinstance(where, Place):
-        return _open(where.storage, where.durability)
+        sign = where.signed if "://" in where.storage else where.signed or None
+        return _open(where.storage, where.durability, sign, where.options)
     return home.default_host().storage if where is None else where
 
 
-def _open(where: Any, durability: str | None = None) -> Storage:
+def _open(
+    where: Any, durability: str | None = None, sign: bool | None = None, options: dict[str, Any] | None = None
+) -> Storage:
     if isinstance(where, str) and where.startswith("memory:") and not where.startswith("memory://"):
         raise StorageError(
             "The storage of this run is in the memory of another process, where events of this one cannot get: use a "
@@ -262,9 +265,9 @@ def _open(where: Any, durability: str | None = None) -> Storage:
         )
     if not isinstance(where, (str, os.PathLike)):
         return home.open_storage(where, durability)
-    key = (os.getpid(), os.path.abspath(os.fspath(where)), durability or "")
+    key = (os.getpid(), os.path.abspath(os.fspath(where)), durability or "", sign)
     if key not in _opened:
-        _opened.setdefault(key, home.open_storage(where, durability))
+        _opened.setdefault(key, home.open_storage(where, durability, sign, options))
     return _opened[key]
 
 

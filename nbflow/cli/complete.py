@@ -122,7 +122,7 @@ def _options(command: str | None) -> list[tuple[str, str]]:
 def _arguments(command: str, places: list[str], path: str | None) -> list[tuple[str, str]]:
     if command == "completion":
         return [(shell, "") for shell in SCRIPTS if not places]
-    if command in ("list", "serve", "version"):
+    if command in ("list", "serve", "doctor", "version"):
         return []
     from .place import storage_at
 

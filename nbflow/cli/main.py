@@ -23,7 +23,9 @@ _HOMES = {
     "cancel": "steer:cancel",
     "delete": "steer:delete",
     "salvage": "steer:salvage",
+    "sign": "steer:sign",
     "serve": "steer:serve",
+    "doctor": "check:doctor",
     "version": "steer:version",
     "completion": "complete:script",
 }

@@ -6,8 +6,10 @@ import argparse
 import os
 import shutil
 from collections.abc import Callable
+from typing import NoReturn
 
 from ..core.status import WorkflowStatus
+from ..views.words import clean
 from .exits import MEANINGS
 
 COMMANDS = {
@@ -21,7 +23,9 @@ COMMANDS = {
     "cancel": "cancel a run, wherever it is live",
     "delete": "delete a run and all that is stored of it",
     "salvage": "go on from what can be read of a damaged run",
+    "sign": "sign a run that is not signed, as it stands",
     "serve": "answer HTTP clients: events and approvals",
+    "doctor": "say what works here and what not",
     "completion": "print the completion for a shell",
     "version": "print the version",
 }
@@ -34,6 +38,8 @@ A run may be live in a notebook meanwhile; no server is needed."""
 EPILOG = f"""\
 environment:
   NBFLOW_STORAGE        the storage folder, when --storage is not given (default: ./.nbflow)
+  NBFLOW_SIGN           1: everything in the storage must be signed with your key, and is
+  NBFLOW_SIGNING_KEY    the key of another machine (default: a file in your folder for settings)
   NBFLOW_HUMAN_TIMEOUT  seconds that 'resume' waits for a person where none is at its terminal (60)
   NO_COLOR              no colours
   NBFLOW_DEBUG          when it is set, an error shows where in nbflow it arose
@@ -65,7 +71,10 @@ _WIDE = {
     "cancel": "Final. The process that has the run does it; of a run that nobody has, it is done here.",
     "delete": "A live run is canceled first: nbflow cancel RUN. Without a terminal nothing is asked.",
     "salvage": "No file is changed or removed; what lay behind the damage stays beside it.",
+    "sign": "For a folder whose runs must be signed (NBFLOW_SIGN=1). Whoever could write to it may have put code into\n"
+    "the run: look at it first. Without a terminal nothing is asked.",
     "serve": "It prints where; the token stands in the file http-token of the storage. Ctrl-C ends it.",
+    "doctor": "It looks at Python, the storage folder and the extras. A few files are written there, and removed.",
     "completion": 'bash: eval "$(nbflow completion bash)" in ~/.bashrc\n'
     'zsh:  eval "$(nbflow completion zsh)" in ~/.zshrc, after compinit\n'
     "fish: nbflow completion fish > ~/.config/fish/completions/nbflow.fish",
@@ -75,7 +84,7 @@ _WIDE = {
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser("nbflow", description=ABOUT, epilog=EPILOG, formatter_class=_Help)
+    top = _Parser("nbflow", description=ABOUT, epilog=EPILOG, formatter_class=_Help)
     _common(top, storage=None, as_json=False)
     top.add_argument("--version", action="store_true", help="print the version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog="nbflow")
@@ -184,7 +193,9 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "resume": _resume,
     "cancel": _cancel,
     "delete": _delete,
+    "sign": _delete,
     "serve": _serve,
+    "doctor": _nothing,
     "completion": _completion,
     "version": _nothing,
 }
@@ -193,6 +204,13 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 def who() -> str:
     """Return who types here: the hub's name of the person, else nobody is recorded."""
     return os.environ.get("JUPYTERHUB_USER", "")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Repeats no control characters of what was typed, which may have been pasted from anywhere."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(clean(message))
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

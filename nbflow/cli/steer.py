@@ -1,4 +1,4 @@
-"""Steering: go on with a run, cancel it, delete it, save what can be read of it, and serve all of them."""
+"""Steering: go on with a run, cancel it, delete it, save what can be read of it, sign it, and serve all of them."""
 
 from __future__ import annotations
 
@@ -149,10 +149,8 @@ def delete(args: argparse.Namespace, out: Printer) -> Exit:
     """Delete a run that is not live, with all that is stored of it; at a terminal, ask first."""
     storage = storage_at(args.storage)
     entry_of(storage, args.run)
-    if not args.yes and sys.stdin.isatty():
-        print(f"Delete run {args.run!r} and all that is stored of it? [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().casefold() not in ("y", "yes"):
-            raise CommandError(Exit.REFUSED, "Nothing was deleted.")
+    if not args.yes and not _agreed(f"Delete run {args.run!r} and all that is stored of it?"):
+        raise CommandError(Exit.REFUSED, "Nothing was deleted.")
     storage.delete_run(args.run)
     return _done(out, args.run, "deleted")
 
@@ -172,6 +170,24 @@ def salvage(args: argparse.Namespace, out: Printer) -> Exit:
         out.line(f"{args.run}: {found.kept} records go on; {len(found.left)} behind the damage were left aside")
         out.line(f"The damage: {found.damage}. The files stay as they are: {', '.join(found.aside)}")
     return Exit.OK
+
+
+def sign(args: argparse.Namespace, out: Printer) -> Exit:
+    """Sign a run as it stands; at a terminal, ask first."""
+    storage = storage_at(args.storage)
+    entry_of(storage, args.run)
+    if not args.yes and not _agreed(f"Sign run {words.name(args.run)}, with any code that others put there?"):
+        raise CommandError(Exit.REFUSED, "Nothing was signed.")
+    count = storage.sign_run(args.run)
+    return _done(out, args.run, f"signed: {count} records" if count else "was signed already")
+
+
+def _agreed(question: str) -> bool:
+    """Ask at a terminal; without one everybody agrees."""
+    if not sys.stdin.isatty():
+        return True
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
 
 def _done(out: Printer, run: str, what: str) -> Exit:

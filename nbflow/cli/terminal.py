@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from ..views import words
 COLOURS = {"s": "32", "c": "36", "r": "34", "w": "1;33", "e": "35", "y": "35", "f": "1;31", "q": "34"}
 """The colour of a state by its letter; others are dim. A glyph stands beside each: nobody needs the colours."""
 BOLD, DIM = "1", "2"
+_STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What JSON does not escape, and a terminal may obey."""
 NARROW = 10
 """Columns that a cell keeps at least."""
 WIDE = 10_000
@@ -38,7 +41,8 @@ class Printer:
 
     def json(self, document: Any) -> None:
         """Print one JSON document."""
-        self.line(json.dumps(document, indent=2 if self.fancy else None, ensure_ascii=not self.fancy))
+        text = json.dumps(document, indent=2 if self.fancy else None, ensure_ascii=not self.fancy)
+        self.line(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
     def style(self, text: str, how: str) -> str:
         """Return text in a colour, where there are colours."""

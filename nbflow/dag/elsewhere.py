@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .continuation import in_task
@@ -16,7 +16,7 @@ from .continuation import in_task
 class Place:
     """Where a body belongs: the URL and the durability of its storage, its run, and the node that it is the body of.
 
-    ``namespace`` is that of its flow, the usual one for any other task.
+    ``namespace`` is that of its flow, the usual one for any other task; ``signed`` says that its storage signs.
     """
 
     storage: str
@@ -24,6 +24,9 @@ class Place:
     run: str
     task: str
     namespace: str = "default"
+    signed: bool = False
+    options: dict[str, Any] | None = field(default=None, repr=False)
+    """How to come to an object store, as ``nbflow.init`` was told: for the processes of tasks, and in no file."""
 
 
 place: ContextVar[Place | None] = ContextVar("nbflow_place", default=None)

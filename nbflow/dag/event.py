@@ -14,7 +14,13 @@ from .task import Task
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A signal from outside: ``key`` says what it is about, ``payload`` is its content, ``id`` makes it unique."""
+    """A signal from outside: ``key`` says what it is about, ``payload`` is its content, ``id`` makes it unique.
+
+    >>> import nbflow as nf
+    >>> event = nf.Event("price", 12, id="price-1")
+    >>> event.key, event.payload
+    ('price', 12)
+    """
 
     key: str = ""
     payload: Any = None
@@ -29,7 +35,17 @@ class EventListener:
 
     Listeners keep no state and are never pickled; only the class is stored. The engine makes a new one to poll and
     another to commit. It polls until the event is durable; after a crash it polls again only if it was not.
+
+    >>> import nbflow as nf
+    >>> class Ticker(nf.EventListener):
+    ...     async def poll_for_event(self, stock):
+    ...         return nf.Event("price", {"stock": stock, "price": 12})
+    >>> nf.run(nf.wait_for_event(Ticker, "ACME")).payload
+    {'stock': 'ACME', 'price': 12}
     """
+
+    def __repr__(self) -> str:
+        return f"<listener {type(self).__name__}>"
 
     @classmethod
     def node_name(cls, *args: Any, **kwargs: Any) -> str:
@@ -68,6 +84,10 @@ class ThisWait(NamedTuple):
     """Which wait a listener serves: the same for its poll, its commit, and both again after a crash.
 
     ``opened`` is when it began, in UTC seconds.
+
+    >>> from nbflow.listeners import ThisWait
+    >>> ThisWait._fields
+    ('workflow_id', 'node_id', 'args', 'kwargs', 'opened')
     """
 
     workflow_id: str
@@ -126,7 +146,12 @@ class KeyListener(InboxListener):
 
 
 class TimerListener(InboxListener):
-    """Wait for a moment in UTC seconds. The moment is journaled: a restart does not begin to count anew."""
+    """Wait for a moment in UTC seconds. The moment is journaled: a restart does not begin to count anew.
+
+    >>> import nbflow as nf
+    >>> import time
+    >>> nf.run(nf.wait_for_event(nf.TimerListener, time.time() + 0.01))
+    """
 
     quick = True
 
@@ -164,7 +189,7 @@ def wait_for_event(listener: type[EventListener] | str, *args: Any, **kwargs: An
     if isinstance(listener, str):
         if not listener:
             raise ValueError("The key of an event must not be empty.")
-        return _bind(KeyListener, "wait_for_" + listener, (listener, *args), kwargs)
+        return _bind(KeyListener, f"wait_for_{listener}"[:255], (listener, *args), kwargs)
     if not (isinstance(listener, type) and issubclass(listener, EventListener)):
         raise TypeError(
             f"wait_for_event takes a subclass of EventListener (the class, not an instance) or a key, not {listener!r}."

@@ -17,6 +17,7 @@ from hashlib import sha256
 from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
+from ..core.masking import mask
 from .source import definition, form, unit_of
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -72,7 +73,7 @@ class _Walk:
     def text(self) -> str:
         """Return the source that was met, the outermost function first, then the values by name."""
         values = "\n".join(f"{name} = {value}" for name, value in self._values.items())
-        text = "\n\n\n".join([*self._sources, *([values] if values else [])])
+        text = mask("\n\n\n".join([*self._sources, *([values] if values else [])]))
         return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}\n# ... cut here"
 
     def any(self, value: Any) -> None:

@@ -16,6 +16,7 @@ from hashlib import sha256
 from types import FunctionType
 from typing import Any
 
+from ..core import masking
 from ..errors import CheckpointError
 from .fingerprint import fingerprint
 
@@ -68,13 +69,17 @@ def seal(value: Any, find: Find, where: str) -> Sealed:
             f"{where} cannot be stored, so the run could not go on after a restart: {type(value).__name__}: {error}. "
             "Make it inside the task, or pass what it is made of (a path, an address, parameters)."
         ) from error
-    return Sealed(out.getvalue(), buffers)
+    head = out.getvalue()
+    masking.refuse(where, head, *buffers)
+    return Sealed(head, buffers)
 
 
 def template(value: Any, find: Find, sealed: list[Sealed], where: str, depth: int = 0) -> Any:
     """Return the template of one argument; values that are not plain are appended to ``sealed``."""
     kind = type(value)
     if kind in _SCALARS or kind is float:
+        if kind is str and masking.known is not None:
+            masking.refuse(where, value)
         return value if _plain(value) else _sealed(value, find, sealed, where)
     reference = find(value)
     if reference is not None:
@@ -82,6 +87,7 @@ def template(value: Any, find: Find, sealed: list[Sealed], where: str, depth: in
     if depth < DEEPEST and kind in (list, tuple):
         return {"l" if kind is list else "t": [template(part, find, sealed, where, depth + 1) for part in value]}
     if depth < DEEPEST and kind is dict and all(type(key) in _SCALARS and _plain(key) for key in value):
+        masking.refuse(f"A key of {where}", *(key for key in value if type(key) is str))
         return {
             "d": [[key, template(part, find, sealed, f"{where}[{key!r}]", depth + 1)] for key, part in value.items()]
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..core import commands as c
 from ..core import records as r
 from ..core.graph import Json
+from ..core.masking import mask_error
 from ..errors import CheckpointError
 from .failure import describe, restore
 
@@ -54,6 +55,7 @@ class Catching:
 
     async def store(self, error: BaseException) -> tuple[Any, Json]:
         """Return the value that a failure becomes, and its stored form; one that cannot be stored is told in words."""
+        mask_error(error)
         runner = self.runner
         value: Any = (None, error)
         try:

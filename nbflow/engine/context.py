@@ -25,4 +25,6 @@ def place_of(runner: Runner, node: int) -> Place:
     """Return what a body in another process needs to know of where it belongs."""
     storage = runner.host.storage
     durability, node_id = getattr(storage, "durability", "group"), runner.state.nodes[node].node_id
-    return Place(storage.url, durability, runner.workflow_id, node_id, runner.drivers.namespace)
+    signed = bool(getattr(storage, "signed", False))
+    options = getattr(storage, "options", None)
+    return Place(storage.url, durability, runner.workflow_id, node_id, runner.drivers.namespace, signed, options)

@@ -6,11 +6,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from ..core import masking
 from ..core.remade import Remade, message_of
 from ..core.state import RunState
 from ..errors import CheckpointError, SystemFailure, TaskTimeout, WorkflowError, WorkflowExecutionError
 from ..storage import values
 from ..storage.base import Blobs
+from .cells import named
 
 _HERE = str(Path(__file__).resolve().parent.parent)
 
@@ -25,19 +27,20 @@ def kind_of(error: BaseException) -> str:
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return the traceback without the frames of nbflow before the user's first one."""
+    """Return the traceback without the frames of nbflow before the user's first one; cells have their names."""
     frames = error.__traceback__
     while frames is not None and frames.tb_next is not None and frames.tb_frame.f_code.co_filename.startswith(_HERE):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames))
+    return named("".join(traceback.format_exception(type(error), error, frames)))
 
 
 def describe(error: BaseException, blobs: Blobs) -> dict[str, Any]:
-    """Return the stored form of an exception. Never raises."""
+    """Return the stored form of an exception, in which secrets are masked; so they are in itself. Never raises."""
+    masking.mask_error(error)
     return {
         "type": type(error).__name__,
-        "message": message_of(error)[:2000],
-        "traceback": user_traceback(error)[-20000:],
+        "message": masking.mask(message_of(error))[:2000],
+        "traceback": masking.mask(user_traceback(error))[-20000:],
         "kind": kind_of(error),
         "value": _stored(error, blobs),
     }

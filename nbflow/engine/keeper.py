@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..core import records as r
 from ..core.graph import Json
 from ..errors import Fenced, StorageError
+from ..storage.values import is_stored
 from . import orders
+from .condensing import Condensing
+from .ears import Ears
 from .summary import summary_of
 
 if TYPE_CHECKING:
     from .host import Host
     from .runner import Runner
 
+_log = logging.getLogger("nbflow")
+
 TICK = 0.1
-"""Seconds between looks at the inboxes."""
+"""Seconds between looks at the runs in which something happens, and at inboxes of which nothing tells."""
+CALM = 1.0
+"""Seconds between looks when nothing happens."""
 HEARTBEAT = 10.0
 """Seconds between heartbeats."""
 STATUS = 1.0
@@ -24,20 +34,35 @@ STATUS = 1.0
 
 
 class Keeper:
-    """Does the duties of all live runs, in one task that exists only while there are any."""
+    """Does the duties of all live runs, in one task that exists only while there are any.
+
+    A run that only waits costs nothing but its heartbeat: its inbox rings when something is left there.
+    """
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self._task: asyncio.Task[None] | None = None
         self._beat = 0.0
+        self._beats = 0
+        self._patrolled = 0.0
         self._written: dict[str, tuple[float, Json]] = {}
         self._hurry = asyncio.Event()
         self._sweeps: list[asyncio.Future[None]] = []
+        self._stirred: set[Runner] = set()
+        self._ears = Ears(host.engine.loop, self._hurry.set)
+        self._condensing = Condensing()
 
     def watch(self, runner: Runner) -> None:
         """Begin with a run."""
+        self.stir(runner)
         if self._task is None or self._task.done():
             self._task = self.host.engine.loop.create_task(self._main())
+
+    def stir(self, runner: Runner) -> None:
+        """Remember that something happens in a run, until it is quiet again. Idempotent."""
+        if not self._stirred:
+            self._hurry.set()
+        self._stirred.add(runner)
 
     async def sweep(self) -> None:
         """Return when what other processes have sent before this call is written into the journals of the live runs."""
@@ -47,11 +72,12 @@ class Keeper:
         await swept
 
     async def _pause(self) -> list[asyncio.Future[None]]:
-        try:
-            await asyncio.wait_for(self._hurry.wait(), TICK)
-        except TimeoutError:
-            pass
         self._hurry.clear()
+        if not self._sweeps and not self._ears.rang:
+            try:
+                await asyncio.wait_for(self._hurry.wait(), TICK if self._stirred or self._ears.deaf else CALM)
+            except TimeoutError:
+                pass
         sweeps, self._sweeps = self._sweeps, []
         return sweeps
 
@@ -64,8 +90,16 @@ class Keeper:
         for item in items:
             self._deliver(runner, item.token, item.event)
 
+    async def settle(self, runner: Runner) -> None:
+        """Return when all that a run has written is durable, and nothing else is done to its journal."""
+        await self._condensing.leave(runner)
+        await runner.committer.drained()
+
     async def leave(self, runner: Runner) -> None:
         """End with a run: write its last state for listings and give its journal back."""
+        await self._condensing.leave(runner)
+        self._stirred.discard(runner)
+        self._ears.leave(runner)
         self._written.pop(runner.workflow_id, None)
         await asyncio.to_thread(self._last, runner, summary(runner))
 
@@ -73,6 +107,7 @@ class Keeper:
         """Do nothing any more. Idempotent."""
         if self._task is not None:
             self._task.cancel()
+        self._ears.close()
 
     def _last(self, runner: Runner, status: Json) -> None:
         runner.logs.close()
@@ -85,24 +120,60 @@ class Keeper:
     async def _main(self) -> None:
         while self.host.runners:
             sweeps = await self._pause()
-            runners = [
-                runner for runner in self.host.runners.values() if not runner.closed and not runner.trouble.reason
-            ]
             now = self.host.engine.loop.time()
-            beat = now - self._beat >= HEARTBEAT
-            if beat:
-                self._beat = now
-            due = [runner for runner in runners if self._is_due(runner, now)]
-            mail, fenced = await asyncio.to_thread(self._round, runners, due, beat)
-            for runner, items in mail:
-                for item in items:
-                    self._deliver(runner, item.token, item.event)
+            stirred, rung = self._living(self._stirred), self._ears.take()
+            if sweeps or now - self._patrolled >= self._ears.patrol:
+                self._patrolled = now
+                looked = self._living(self.host.runners.values())
+            else:
+                looked = self._living({*stirred, *rung, *self._ears.deaf})
+            beating = self._beating(now)
+            due = [runner for runner in stirred if self._is_due(runner, now)]
+            for runner in stirred:
+                self._condensing.consider(runner)
+            for runner in looked if sweeps else ():
+                getattr(runner.journal, "hurry", _nothing)()
+            if looked or beating:
+                await self._look(looked, due, beating)
             for swept in sweeps:
                 if not swept.done():
                     swept.set_result(None)
-            for runner, error in fenced:
-                if not runner.closed:
-                    runner.lost(error)
+            await self._ears.listen(self._calm_down(now))
+
+    def _beating(self, now: float) -> list[Runner]:
+        """Return the runs whose heartbeat is due; of those that only wait, each third where no other computer asks."""
+        if now - self._beat < HEARTBEAT:
+            return []
+        self._beat, self._beats = now, self._beats + 1
+        if self._beats % 3 and self._ears.alone:
+            return self._living({*self._stirred, *self._ears.deaf})
+        return self._living(self.host.runners.values())
+
+    def _living(self, runners: Iterable[Runner]) -> list[Runner]:
+        return [runner for runner in runners if not runner.closed and not runner.trouble.reason]
+
+    async def _look(self, looked: list[Runner], due: list[Runner], beating: list[Runner]) -> None:
+        mail, fenced = await asyncio.to_thread(self._round, looked, due, beating)
+        for runner, items in mail:
+            for item in items:
+                self._deliver(runner, item.token, item.event)
+        for runner, error in fenced:
+            if not runner.closed:
+                runner.lost(error)
+
+    def _calm_down(self, now: float) -> list[Runner]:
+        """Let those be in which nothing happens, once all of it is written down; return them."""
+        calm = []
+        for runner in [*self._stirred]:
+            before = self._written.get(runner.workflow_id)
+            if runner.closed:
+                self._stirred.discard(runner)
+            elif before is None or now - before[0] < STATUS - TICK or _is_busy(runner):
+                continue
+            elif before[1] == summary(runner):
+                self._stirred.discard(runner)
+                calm.append(runner)
+        return calm
 
     def _is_due(self, runner: Runner, now: float) -> bool:
         before = self._written.get(runner.workflow_id)
@@ -114,23 +185,24 @@ class Keeper:
         return before is None or before[1] != status
 
     def _round(
-        self, runners: list[Runner], due: list[Runner], beat: bool
+        self, looked: list[Runner], due: list[Runner], beating: list[Runner]
     ) -> tuple[list[tuple[Runner, list[Any]]], list[tuple[Runner, Fenced]]]:
         mail, fenced = [], []
-        for runner in runners:
-            try:
+        for runner in looked:
+            with suppress(StorageError, OSError, KeyError):  # the next commit meets the same trouble, and deals with it
                 items = runner.journal.poll_inbox()
                 if items:
                     mail.append((runner, items))
                 runner.logs.store()
-                if beat:
-                    runner.journal.heartbeat()
                 if runner in due:
                     runner.journal.write_status(self._written[runner.workflow_id][1])
+        for runner in beating:
+            try:
+                runner.journal.heartbeat()
             except Fenced as error:
                 fenced.append((runner, error))  # a run that only waits may have no next commit to meet it
-            except (StorageError, OSError, KeyError):
-                continue  # the next commit meets the same trouble, and that is where it is dealt with
+            except (StorageError, OSError):
+                continue
         return mail, fenced
 
     def _deliver(self, runner: Runner, token: str, event: Json) -> None:
@@ -146,11 +218,21 @@ class Keeper:
         if runner.state.inbox.knows(str(event.get("id"))):
             acknowledge()
             return
+        payload = event.get("payload")
+        if payload is not None and not is_stored(payload):
+            _log.warning("run %r: an event of its inbox has no payload of ours and is dropped: %r", runner.workflow_id,
+                         str(event["id"])[:80], extra={"action": "inbox"})  # fmt: skip
+            acknowledge()
+            return
         record = r.EventReceived(
-            str(event["id"]), str(event["key"]), event.get("payload") or {"c": "json", "v": None},
+            str(event["id"]), str(event["key"]), payload or {"c": "json", "v": None},
             runner.now(), str(event.get("by", "")), str(event.get("source", "inbox")),
         )  # fmt: skip
         runner.write(record, then=acknowledge)
+
+
+def _nothing() -> None:
+    """Do nothing: most inboxes are looked into at each ``poll_inbox``."""
 
 
 def _forget(runner: Runner, token: str) -> None:
@@ -158,6 +240,11 @@ def _forget(runner: Runner, token: str) -> None:
         runner.journal.ack_inbox([token])
     except (StorageError, OSError):
         pass  # it comes again, and is known then
+
+
+def _is_busy(runner: Runner) -> bool:
+    """Tell whether something may happen in a run that nobody is told of: a start, a line that a task prints."""
+    return bool(runner.bodies.running or runner.logs.waiting or runner.trouble.reason or runner.committer.pending)
 
 
 def summary(runner: Runner) -> Json:

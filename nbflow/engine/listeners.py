@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.decision import Decision
 from ..core.fields import schema_of
+from ..core.masking import mask_all
 from ..dag.event import InboxListener, Wait
 from ..dag.node import Node
 from .notify import targets_of
@@ -107,7 +108,7 @@ class ButtonListener(InboxListener):
         }
         deadline = None if timeout is None else now + float(timeout)
         fallback = Decision(on_timeout, at=deadline or 0.0, source="timeout").to_json() if on_timeout else None
-        return Wait(node_id, deadline, fallback, on_timeout is not None, prompt, targets_of(notify))
+        return Wait(node_id, deadline, fallback, on_timeout is not None, mask_all(prompt), targets_of(notify))
 
     def _fields(self, fields: Any, values: dict[str, Any] | None) -> Any:
         if fields is None:
@@ -125,6 +126,13 @@ class FormListener(ButtonListener):
     """Ask a person to fill in a form. ``fields`` is a signature, dataclass, pydantic model or JSON schema.
 
     The value is a ``Decision`` whose ``values`` are the fields: ``decision["name"]``. The rest is as in ButtonListener.
+
+    >>> import nbflow as nf
+    >>> from nbflow.testing import answers
+    >>> def order(name: str, count: int = 1): ...
+    >>> with answers(order={"name": "ana", "count": 3}):
+    ...     nf.run(nf.wait_for_event(nf.FormListener, "Order", fields=order)).values
+    {'name': 'ana', 'count': 3}
     """
 
     kind = "form"

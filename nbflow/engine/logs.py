@@ -10,6 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from ..core.masking import mask
 from ..core.tail import LINES, SIZE, tail_of
 from ..storage.base import Storage
 
@@ -54,6 +55,11 @@ class Logs:
                 log = self._tasks.get(node_id)
                 fresh = "" if log is None else log.text()
         return tail_of(stored + fresh)
+
+    @property
+    def waiting(self) -> bool:
+        """True while there is something that the storage has not got."""
+        return bool(self._tasks)
 
     def store(self) -> None:
         """Give the storage what is new, if it is time for that. It may write a file."""
@@ -139,7 +145,7 @@ class _TaskLog:
         self._begun.clear()
 
     def _keep(self, line: str) -> None:
-        line = line.rstrip("\r")[-SIZE + 1 :] + "\n"
+        line = mask(line.rstrip("\r"))[-SIZE + 1 :] + "\n"  # once more: it may have been written in pieces
         self._lines.append(line)
         self._size += len(line)
         while len(self._lines) > LINES or self._size > SIZE:

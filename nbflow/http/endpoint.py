@@ -31,6 +31,8 @@ WEEK = 7 * 86400.0
 """Seconds for which a link works, unless it is told otherwise."""
 RATE = 2000.0
 """Requests that are let in each second; so many may come at once."""
+IDLE, SLOWEST = 120.0, 60.0
+"""Seconds for which a connection may say nothing, and for which a body may take to come."""
 ANYWHERE = ("", "0.0.0.0", "::")
 
 _running: dict[Host, Endpoint] = {}
@@ -137,8 +139,8 @@ class Endpoint:
 
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         server = HTTPServer(
-            application(doorman), max_body_size=1 << 40, max_header_size=1 << 15, idle_connection_timeout=120,
-            body_timeout=60, chunk_size=1 << 16, max_buffer_size=2 * DRAIN,
+            application(doorman), max_body_size=1 << 40, max_header_size=1 << 15, idle_connection_timeout=IDLE,
+            body_timeout=SLOWEST, chunk_size=1 << 16, max_buffer_size=2 * DRAIN,
         )  # fmt: skip
         server.add_sockets(self._sockets)
         ready.set()

@@ -20,6 +20,8 @@ from tornado import web
 from traitlets import Unicode
 from traitlets.config import LoggingConfigurable
 
+from ..home import open_storage
+from ..storage.base import Storage
 from ..storage.folder import FolderStorage
 from . import key, page, post
 from .handlers import EVENT, HEADERS, LINK, send_asset, send_page
@@ -35,8 +37,9 @@ class Nbflow(LoggingConfigurable):
     )
 
     def folder(self, root: str) -> str:
-        """Return the storage folder of a server that shows ``root``."""
-        return os.path.join(os.path.expanduser(root), self.storage or os.environ.get("NBFLOW_STORAGE") or ".nbflow")
+        """Return the storage folder of a server that shows ``root``, or the URL of an object store."""
+        chosen = self.storage or os.environ.get("NBFLOW_STORAGE") or ".nbflow"
+        return chosen if "://" in chosen else os.path.join(os.path.expanduser(root), chosen)
 
 
 class Sites:
@@ -45,15 +48,23 @@ class Sites:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._known: tuple[str, Site] | None = None
+        self._far: Storage | None = None
 
     def get(self) -> Site:
         """Return the site. Raises StorageError."""
-        storage = FolderStorage(self.folder)
+        storage = self._storage()
         token = key.known_token(storage) or ""
         if self._known is None or self._known[0] != token:
             # without a token nobody has made a link, so none is ours
             self._known = (token, Site(storage, token or secrets.token_urlsafe(32)))
         return self._known[1]
+
+    def _storage(self) -> Storage:
+        if "://" not in self.folder:
+            return FolderStorage(self.folder)
+        if self._far is None:
+            self._far = open_storage(self.folder)
+        return self._far
 
 
 class Base(JupyterHandler):

@@ -164,7 +164,8 @@ def _troubled(runner: Runner) -> Reply:
     reason = runner.trouble.reason
     if reason == "STORAGE_FULL":
         return replies.full("the run is paused")
-    return refusal(500, f"The run is paused: {reason}", replies.SEND_AGAIN, dict(MINUTE))
+    status = 503 if reason == "STORAGE_UNREACHABLE" else 500
+    return refusal(status, f"The run is paused: {reason}", replies.SEND_AGAIN, dict(MINUTE))
 
 
 # ---- what the state says ----

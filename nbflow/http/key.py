@@ -58,9 +58,11 @@ def _read(folder: str) -> str | None:
     calls, path = OS(), f"{folder}/{FILE}"
     try:
         mode = calls.stat(path).st_mode
-        token = calls.read_all(path).decode("ascii", "replace").strip()
+        token = calls.read_plain(path, 4096).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None
+    except ValueError:
+        raise StorageError(f"{path} holds no token: remove it, and a new one is made.") from None
     except OSError as error:
         raise StorageError(f"The token in {path} cannot be read: {error.strerror}.") from error
     if sys.platform != "win32" and mode & 0o077 and not _shows_all_as_open(calls, folder):

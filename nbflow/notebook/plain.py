@@ -138,12 +138,19 @@ def _decision(ask: Json) -> str:
     return f"<b>{html.escape(str(ask.get('subject', '')))}</b> {html.escape(said)}"
 
 
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'\">"
+)
+"""What is shown with a question asks nobody for anything: who looks at it must not be seen elsewhere."""
+
+
 def _shown(bundle: Json | None) -> w.Widget | None:
     """Return a widget for a mime bundle; HTML goes into a frame without scripts."""
     if not bundle:
         return None
     if bundle.get("text/html"):
-        page = html.escape("".join(bundle["text/html"]), quote=True)
+        page = html.escape(_POLICY + "".join(bundle["text/html"]), quote=True)
         return w.HTML(
             f'<iframe sandbox srcdoc="{page}" style="width:100%;height:220px;border:1px solid #d9dde3"></iframe>'
         )

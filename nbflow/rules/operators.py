@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core.graph import Json
+from ..core.masking import is_secret
 from ..errors import GraphError
 from .actions import TaskAction
 from .definition import FlowDefinition, Rule, Rules, current_flow
@@ -22,6 +23,12 @@ class Operator(Rules):
     ``retries`` runs a failed execution again, up to so often, after ``retry_delay`` seconds; other options are those
     of ``nbflow.task`` (``timeout``, ``retry_exceptions``, ``executor`` ...). ``every`` (seconds) or ``cron`` make it
     periodic: see ``Schedule``. With ``overlap=True`` a START starts one more execution beside those under way.
+
+    >>> from nbflow.rules import Flow, Operator, PythonOperator
+    >>> with Flow("nightly") as flow:
+    ...     clean = PythonOperator("clean", python_callable=print, every=3600)
+    >>> isinstance(clean, Operator), clean
+    (True, <python task 'clean'>)
     """
 
     kind = "task"
@@ -126,9 +133,9 @@ class BashOperator(Operator):
     """A task that runs a shell command. Its value is the last line that the command prints.
 
     What it prints goes to the log of the task line by line. An exit code other than 0 fails the task with
-    ``CommandFailed``, which has ``exit_code``. ``env`` is added to the environment, which also has NBFLOW_WORKFLOW_ID,
-    NBFLOW_TASK, and NBFLOW_EVENT_KEY and NBFLOW_EVENT_VALUE (text, or JSON) of the event that started it. A STOP, and
-    the end of the process that runs the flow, kill the command with all that it has started.
+    ``CommandFailed``, which has ``exit_code``. ``env`` (texts, or ``Secret``) is added to the environment, which also
+    has NBFLOW_WORKFLOW_ID, NBFLOW_TASK, and NBFLOW_EVENT_KEY and NBFLOW_EVENT_VALUE (text, or JSON) of the event that
+    started it. A STOP, and the end of the process that runs the flow, kill the command with all that it has started.
 
     >>> from nbflow.rules import BashOperator, Flow
     >>> with Flow("shell") as flow:
@@ -142,13 +149,13 @@ class BashOperator(Operator):
     kind = "bash"
 
     def __init__(
-        self, name: str, bash_command: str, *, env: Mapping[str, str] | None = None, cwd: str | None = None,
+        self, name: str, bash_command: str, *, env: Mapping[str, Any] | None = None, cwd: str | None = None,
         **options: Any,
     ) -> None:  # fmt: skip
         if not isinstance(bash_command, str) or not bash_command.strip():
             raise GraphError(f"BashOperator {name!r} needs a command, not {bash_command!r}.")
         self.bash_command, self.cwd = bash_command, cwd
-        self.env = {str(key): str(value) for key, value in (env or {}).items()}
+        self.env = {str(key): value if is_secret(value) else str(value) for key, value in (env or {}).items()}
         if not str(options.setdefault("executor", PROCESSES)).startswith("process"):
             raise GraphError(f"BashOperator {name!r} runs in a process, so that a STOP can kill the command.")
         super().__init__(name, **options)

@@ -2,20 +2,25 @@
 
 ``{"q":<sequence number>,"n":[record,..],"crc":"hhhhhhhh"}`` and a line feed. The CRC covers all before ``,"crc"`` and
 starts from the salt of the segment, so that stale blocks of another file never look like a frame. ``"m":1`` before
-the CRC says that the unit goes on in the next frame.
+the CRC says that the unit goes on in the next frame. A signed frame has ``"mac":"<64 digits>"`` in front of its CRC: a
+reader that checks no signatures reads it as well.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
+
+from .signing import DIGITS, Seal
 
 _START = b'{"q":'
 _CRC = b',"crc":"'
 _END = b'"}'
 _TAIL = len(_CRC) + 8 + len(_END)
+_MAC = b',"mac":"'
+_MAC_TAIL = len(_MAC) + DIGITS + len(b'"')
 
 
 class Frame(NamedTuple):
@@ -29,15 +34,18 @@ class Frame(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """The valid frames of a part of a segment; ``damage`` says why the rest must not be taken for a torn tail."""
+    """Where the valid frames of a part of a segment end, and the number of the one that would follow.
 
-    frames: list[Frame]
+    ``damage`` says why the rest must not be taken for a torn tail.
+    """
+
     end: int
+    seq: int
     damage: str
 
 
-def encode_frame(seq: int, records: Sequence[str], salt: int, *, more: bool = False) -> bytes:
-    """Return the bytes of one frame.
+def encode_frame(seq: int, records: Sequence[str], salt: int, *, more: bool = False, seal: Seal | None = None) -> bytes:
+    """Return the bytes of one frame, signed when there is a ``seal``.
 
     ``records`` are JSON texts in ASCII without line feeds; anything else raises ValueError.
     """
@@ -45,11 +53,16 @@ def encode_frame(seq: int, records: Sequence[str], salt: int, *, more: bool = Fa
     if "\n" in text:
         raise ValueError("An encoded record must not hold a line feed: encode it without indentation.")
     body = (text + ',"m":1' if more else text).encode("ascii")
+    if seal is not None:
+        body = with_mac(body, seal)
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body, salt))
 
 
-def decode_frame(raw: bytes, start: int, salt: int) -> Frame | None:
-    """Return the frame whose line begins at ``start``, or None when it is not whole."""
+def decode_frame(raw: bytes, start: int, salt: int, seal: Seal | None = None) -> Frame | None:
+    """Return the frame whose line begins at ``start``, or None when it is not whole.
+
+    With a ``seal`` a whole frame that was not signed for that place raises SignatureError.
+    """
     end = raw.find(b"\n", start)
     if end < start + _TAIL:
         return None
@@ -59,41 +72,62 @@ def decode_frame(raw: bytes, start: int, salt: int) -> Frame | None:
     body = raw[start:cut]
     if b"%08x" % crc32(body, salt) != raw[cut + len(_CRC) : end - len(_END)]:
         return None
+    if seal is not None:
+        check_seal(body, seal)
     try:
         frame = json.loads(body + b"}")
-        return Frame(frame["q"], frame["n"], "m" in frame, start, end + 1)
-    except (ValueError, KeyError, RecursionError):
+        seq, records = frame["q"], frame["n"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    # A checksum is no proof that nbflow wrote it.
+    return Frame(seq, records, "m" in frame, start, end + 1) if type(records) is list and type(seq) is int else None
 
 
-def scan(raw: bytes, start: int, salt: int, seq: int) -> Scan:
-    """Read frames from ``start`` on; the first must have the number ``seq``.
+def says_signed(raw: bytes | bytearray, start: int = 0) -> bool:
+    """Tell whether the frame whose line begins at ``start`` says of itself that it is signed."""
+    end = raw.find(b"\n", start)
+    return raw.startswith(_MAC, max(end - _TAIL - _MAC_TAIL, start))
+
+
+def with_mac(body: bytes, seal: Seal | None) -> bytes:
+    """Return the body of a JSON object, all before its closing brace, with its signature behind it."""
+    return body if seal is None else b'%b%b%b"' % (body, _MAC, seal.mac(body).encode("ascii"))
+
+
+def check_seal(body: bytes, seal: Seal) -> None:
+    """Raise SignatureError unless a body as ``with_mac`` returns it was signed for this place."""
+    cut = len(body) - _MAC_TAIL
+    signed = cut > 0 and body.startswith(_MAC, cut)
+    seal.check(body[: max(cut, 0)], body[cut + len(_MAC) : -1].decode("ascii", "replace") if signed else "")
+
+
+def scan(raw: bytes, start: int, salt: int, seq: int, take: Callable[[Frame], None], seal: Seal | None = None) -> Scan:
+    """Read frames from ``start`` on and hand each to ``take``; the first must have the number ``seq``.
 
     A bad frame with nothing valid after it is a torn tail: its write never returned, the rest is missing or NULs. A
     valid frame after a bad one, or a gap in the numbers, can only be damage.
     """
-    frames: list[Frame] = []
-    while frame := decode_frame(raw, start, salt):
+    while frame := decode_frame(raw, start, salt, seal):
         if frame.seq != seq:
-            return Scan(frames, start, f"frame {frame.seq} stands in the place of frame {seq}, at byte {start}")
-        frames.append(frame)
+            return Scan(start, seq, f"frame {frame.seq} stands in the place of frame {seq}, at byte {start}")
+        take(frame)
         start, seq = frame.end, seq + 1
-    later = next(_frames_after(raw, start + 1, salt), None)
+    later = next(_frames_after(raw, start + 1, salt, seal), None)
     if later is not None:
-        return Scan(frames, start, f"unreadable bytes {start} to {later.start} stand before frame {later.seq}")
-    return Scan(frames, start, "")
+        return Scan(start, seq, f"unreadable bytes {start} to {later.start} stand before frame {later.seq}")
+    return Scan(start, seq, "")
 
 
-def every_frame(raw: bytes, start: int, salt: int) -> list[Frame]:
+def every_frame(raw: bytes, start: int, salt: int, seal: Seal | None = None) -> list[Frame]:
     """Return all frames from ``start`` on that can be read, whatever stands between them."""
-    return list(_frames_after(raw, start, salt))
+    return list(_frames_after(raw, start, salt, seal))
 
 
-def _frames_after(raw: bytes, start: int, salt: int) -> Iterator[Frame]:
+def _frames_after(raw: bytes, start: int, salt: int, seal: Seal | None) -> Iterator[Frame]:
     # Not by lines: the damage may have eaten a line feed.
     place = raw.find(_START, start)
     while place >= 0:
-        frame = decode_frame(raw, place, salt)
+        frame = decode_frame(raw, place, salt, seal)
         if frame is not None:
             yield frame
         place = raw.find(_START, place + 1 if frame is None else frame.end)

@@ -1,20 +1,34 @@
-"""A maildir for the events that other processes send to a run: one file an event, stored once by its id."""
+"""A maildir for the events that other processes send to a run: one file an event, stored once by its id.
+
+Nothing that lies there can stop the owner: what is no event (too large, nested too deep, a link, a pipe) goes to
+``bad/``. Of a signed run every event must be signed, for that run and by the same key: a payload can be a pickle.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from nbflow.errors import EventRejected, WorkflowNotFoundError
+from nbflow.errors import EventRejected, SignatureError, WorkflowNotFoundError
 
 from .base import InboxItem
+from .chain import newest_run
 from .failures import storage_errors
+from .frames import check_seal, with_mac
 from .os_calls import discard, make_folder, put_in_place, write_file
 from .place import RunPlace
+from .signing import signer_for
 
+_log = logging.getLogger("nbflow")
+
+_TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR})
 MAX_EVENT_BYTES = 1 << 20
+LARGEST = MAX_EVENT_BYTES + 1024
+"""Bytes that the file of an event has at most, with its signature."""
 MAX_PENDING = 1000
 
 
@@ -24,10 +38,10 @@ def send_event(place: RunPlace, event: dict[str, Any]) -> bool:
     Durable when it returns, either way. Raises StorageError when it is too large or too many wait,
     WorkflowNotFoundError when the run is deleted meanwhile.
     """
-    content, name = _envelope(place, event)
     inbox = f"{place.folder}/inbox"
     with storage_errors(f"the inbox of run {place.workflow_id!r}"):
         try:
+            content, name = _envelope(place, event)
             return _store(place, inbox, name, content)
         except FileNotFoundError:
             raise WorkflowNotFoundError(
@@ -38,10 +52,17 @@ def send_event(place: RunPlace, event: dict[str, Any]) -> bool:
 class Inbox:
     """The owner's end of the inbox of a run."""
 
-    def __init__(self, place: RunPlace) -> None:
+    def __init__(self, place: RunPlace, run: str) -> None:
         self._place = place
+        self._run = run
         self._folder = f"{place.folder}/inbox"
         self._delivered: set[str] = set()
+
+    def open(self) -> str:
+        """Return the folder into which events come; it is there from now on, unless the run is deleted."""
+        for folder in (self._folder, f"{self._folder}/new"):
+            make_folder(self._place.calls, folder)
+        return f"{self._folder}/new"
 
     def poll(self) -> list[InboxItem]:
         """Return the events that were not returned before, oldest first."""
@@ -70,22 +91,46 @@ class Inbox:
     def _read(self, name: str) -> tuple[int, int, str, Any] | None:
         calls, path = self._place.calls, f"{self._folder}/new/{name}"
         try:
+            content = calls.read_plain(path, LARGEST)
             # One clock orders the senders: that of the file system. What one of them sent goes by its own count.
             arrived = calls.stat(path).st_mtime_ns
-            envelope = json.loads(calls.read_all(path))
+            self._check_seal(name, content)
+            envelope = json.loads(content)
             event = envelope["event"]
             if not isinstance(event, dict) or not isinstance(event.get("id"), str) or "key" not in event:
                 raise ValueError(name)
             return arrived, int(envelope["sent"]), name, event
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            make_folder(calls, f"{self._folder}/bad")
-            calls.rename(path, f"{self._folder}/bad/{name}")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, SignatureError) as error:
+            self._put_aside(name, error)
             return None
+
+    def _put_aside(self, name: str, error: Exception) -> None:
+        calls, path, bad = self._place.calls, f"{self._folder}/new/{name}", f"{self._folder}/bad"
+        make_folder(calls, bad)
+        try:
+            calls.rename(path, f"{bad}/{name}")
+        except FileNotFoundError:
+            return
+        except OSError as trouble:
+            if trouble.errno not in _TAKEN:
+                raise
+            calls.rename(path, f"{bad}/{name}.{calls.random_hex(4)}")
+        _log.warning(
+            "run %r: a file in its inbox is no event and was put into bad/: %s (%s)",
+            self._place.workflow_id, name, error, extra={"action": "inbox"},
+        )  # fmt: skip
+
+    def _check_seal(self, name: str, content: bytes) -> None:
+        seal = self._place.seals.event(self._run, name)
+        if seal is not None:
+            check_seal(content[:-1], seal)
 
 
 def _envelope(place: RunPlace, event: dict[str, Any]) -> tuple[bytes, str]:
+    run, signed = newest_run(place.calls, place.folder)
+    signer = signer_for(place.signer, signed, f"Run {place.workflow_id!r}", f"nbflow sign {place.workflow_id}")
     content = json.dumps({"sent": int(place.calls.now() * 1e9), "event": event}, allow_nan=False).encode("ascii")
     if len(content) > MAX_EVENT_BYTES:
         raise EventRejected(
@@ -93,7 +138,8 @@ def _envelope(place: RunPlace, event: dict[str, Any]) -> tuple[bytes, str]:
             "the content into a file and send its name."
         )
     identity = json.dumps([place.workflow_id, event["key"], event["id"]]).encode("ascii")
-    return content, f"{hashlib.sha256(identity).hexdigest()[:40]}.json"
+    name = f"{hashlib.sha256(identity).hexdigest()[:40]}.json"
+    return with_mac(content[:-1], place._replace(signer=signer).seals.event(run, name)) + b"}", name
 
 
 def _store(place: RunPlace, inbox: str, name: str, content: bytes) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from nbflow.core.tail import SIZE, tail_of
 
+from .foreign import parse
 from .os_calls import CREATE_NEW, OS, discard, write_all
 from .place import RunPlace
 
@@ -108,7 +109,7 @@ def _line(node_id: str, text: str) -> bytes:
 
 def _entry(line: bytes) -> Entry | None:
     try:
-        node_id, text = json.loads(line)
+        node_id, text = parse(line)
     except (ValueError, TypeError):
         return None  # torn: the process died, or the disk was full
     return (node_id, text) if isinstance(node_id, str) and isinstance(text, str) else None

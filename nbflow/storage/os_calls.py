@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ Buffer = bytes | bytearray | memoryview
 CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 """Open flags of a file that must not exist: every file of the storage is made this way."""
 READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+READ_PLAIN = READ_ONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Open flags of a file that others may have put there: no link is followed, and no pipe is waited for."""
 CHANGE = os.O_RDWR | getattr(os, "O_BINARY", 0)
 READ_CHUNK = 1 << 24
 _NO_SUCH_CALL = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -47,6 +50,30 @@ class OS:
             content = os.read(fd, max(os.fstat(fd).st_size, 1))
             while more := os.read(fd, READ_CHUNK):
                 content += more
+            return content
+        finally:
+            os.close(fd)
+
+    def read_plain(self, path: str, most: int) -> bytes:
+        """Return the content of a file that somebody else may have put there.
+
+        No link is followed and no pipe is waited for. Raises ValueError when it is no file or has over ``most`` bytes.
+        """
+        try:
+            fd = os.open(path, READ_PLAIN)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ValueError(f"it cannot be read: {error.strerror}") from error
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("it is no file")
+            content = b""
+            while len(content) <= most and (piece := os.read(fd, most + 1)):
+                content += piece
+            if len(content) > most:
+                raise ValueError(f"it has over {most} bytes")
             return content
         finally:
             os.close(fd)

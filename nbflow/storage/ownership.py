@@ -13,6 +13,7 @@ from typing import Any
 
 from nbflow.errors import RunIsLive
 
+from .foreign import parse
 from .os_calls import OS, discard, write_file
 from .place import RunPlace
 
@@ -30,7 +31,7 @@ def read_owner(calls: OS, folder: str) -> tuple[dict[str, Any], float] | None:
     """Return what the owner of a run wrote about itself and the time of its last heartbeat, or None."""
     path = f"{folder}/owner.json"
     try:
-        owner = json.loads(calls.read_all(path))
+        owner = parse(calls.read_all(path))
         # The claim was not synced: after a power cut anything may stand there.
         if not isinstance(owner, dict) or any(type(owner.get(name)) is not kind for name, kind in _FIELDS.items()):
             return None

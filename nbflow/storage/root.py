@@ -11,6 +11,7 @@ from typing import Any
 from nbflow.errors import StorageDamaged, StorageError
 
 from .failures import storage_errors
+from .foreign import parse
 from .os_calls import CREATE_NEW, OS, discard, make_folder, put_in_place, write_file
 
 VERSION = 1
@@ -21,8 +22,9 @@ _DRIVE = "/content/drive"
 class Root:
     """The top folder of a storage, checked once per process before anything in it is used."""
 
-    def __init__(self, calls: OS, path: str) -> None:
+    def __init__(self, calls: OS, path: str, signed: bool = False) -> None:
         self.path = path
+        self._signed = signed
         self._calls = calls
         self._readable = False
         self._writable = False
@@ -54,7 +56,9 @@ class Root:
 
     def make_ready(self) -> None:
         """Make the storage if this process has not done so yet."""
-        if not self._writable or not self._calls.exists(f"{self.path}/runs"):
+        with storage_errors(f"The storage {self.path!r}"):
+            ready = self._writable and self._calls.exists(f"{self.path}/runs")
+        if not ready:
             self.check_writable()
 
     def _make(self) -> None:
@@ -65,6 +69,7 @@ class Root:
         else:
             self._check_version(mark, "min_writer")
         self._refuse_if_open_to_others()
+        self._refuse_if_another_owns_it()
         for folder in ("runs", "trash", "cache"):
             make_folder(self._calls, f"{self.path}/{folder}")
         if mark is None:
@@ -73,7 +78,7 @@ class Root:
 
     def _mark(self) -> dict[str, Any] | None:
         try:
-            mark = json.loads(self._calls.read_all(f"{self.path}/{MARK}"))
+            mark = parse(self._calls.read_all(f"{self.path}/{MARK}"))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -145,6 +150,24 @@ class Root:
             "folder of your own."
         )
 
+    def _refuse_if_another_owns_it(self) -> None:
+        # The owner of a folder can write to it at any time. Whoever runs as root trusts everybody already.
+        me = os.geteuid() if hasattr(os, "geteuid") else 0
+        owner = getattr(self._calls.stat(self.path), "st_uid", me)
+        if self._signed or me == 0 or owner in (0, me):
+            return
+        probe = f"{self.path}/probe-{self._calls.random_hex(4)}"
+        try:
+            self._calls.close(self._calls.open(probe, CREATE_NEW, 0o600))
+            mine = getattr(self._calls.stat(probe), "st_uid", me)
+        finally:
+            discard(self._calls, probe)
+        if mine != owner:  # a network mount shows all that is mine under another number
+            raise StorageError(
+                f"{self.path!r} belongs to somebody else (user {owner}), and a storage holds code: choose a folder of "
+                "your own, or sign what you store: nbflow.init(sign=True)."
+            )
+
     def _knows_no_modes(self) -> bool:
         # Some mounts (Windows drives, cloud drives) show everything as open to all, a private file too.
         probe = f"{self.path}/probe-{self._calls.random_hex(4)}"
@@ -182,12 +205,16 @@ def empty_trash(calls: OS, root: str) -> None:
 
 
 def remove_tree(calls: OS, path: str) -> None:
-    """Remove a folder and all that is in it, as far as possible."""
+    """Remove a folder and all that is in it, as far as possible; of a link only the link, and nothing behind it."""
+    try:
+        calls.unlink(path)
+        return
+    except (IsADirectoryError, PermissionError):
+        pass  # a real folder
+    except OSError:
+        return
     try:
         names = calls.listdir(path)
-    except NotADirectoryError:
-        discard(calls, path)
-        return
     except OSError:
         return
     for name in names:

@@ -20,7 +20,7 @@ def salvage(place: RunPlace) -> Salvage:
     No file is changed or removed. What could be read behind the damage goes into a report beside them. Raises
     StorageDamaged when nothing before the damage can be read, RunIsLive when the run has an owner.
     """
-    before = read_chain(place.calls, place.folder)
+    before = read_chain(place.calls, place.folder, place.seals)
     if not before.damage:
         return Salvage(place.workflow_id, kept=len(before.records))
     if not before.records:
@@ -43,7 +43,7 @@ def _report(place: RunPlace, chain: Chain, epoch: int) -> Salvage:
     for number in reversed(segment_numbers(place.calls, place.folder)):
         if chain.tail.prev <= number < epoch:
             aside.append(segment_path(place.folder, number).rpartition("/")[2])
-            for frame in readable_frames(place.calls, place.folder, number):
+            for frame in readable_frames(place.calls, place.folder, number, place.seals):
                 if frame.seq > chain.tail.seq:
                     behind[frame.seq] = frame.records  # in a later segment only what is carried over comes again
     left = [record for seq in sorted(behind) for record in behind[seq]]

@@ -1,7 +1,7 @@
 """The files of an event stream: one small file a commit, numbered by exclusive creation, and rolled into segments.
 
     events/<namespace>/
-      name.json                     {"namespace": ..}, since a folder name may be a hash
+      name.json                     {"namespace": ..}, since a folder name may be a hash; "signed": .. if it is signed
       tail/<offset>                 one frame: the events from this offset on. Linked when its content is on the disk
       segments/<first>-<end>-<ms>   frames one after another, and the latest time among their events
       segments/<first>-<end>-<ms>.ids   "#<hash><offset>" of the events that were sent with an id; only if there are any
@@ -23,8 +23,10 @@ from zlib import crc32
 from nbflow.errors import StorageDamaged
 
 from .base import Json
+from .foreign import parse
 from .frames import Frame, decode_frame
 from .os_calls import CREATE_NEW, OS, discard
+from .signing import Seal, Signer, seal_of, signer_for
 
 _MARK = re.compile(r"(rolled|first)-(\d{12,})")
 _SEGMENT = re.compile(r"(\d{12,})-(\d{12,})-(\d{13,})")
@@ -68,10 +70,12 @@ def pairs_of(frame: Frame) -> Pairs:
 class StreamFiles:
     """The folder of one stream. A stream that is not there yet reads as an empty one."""
 
-    def __init__(self, calls: OS, folder: str, namespace: str) -> None:
+    def __init__(self, calls: OS, folder: str, namespace: str, signer: Signer | None = None) -> None:
         self.calls = calls
         self.folder = folder
         self.namespace = namespace
+        self.signer = signer
+        self._sealed: tuple[Seal | None] | None = None
         self.salt = crc32(namespace.encode("utf-8", "surrogatepass"))
 
     def tail(self, offset: int) -> str:
@@ -85,6 +89,33 @@ class StreamFiles:
     def temporary(self) -> str:
         """Return a path for an unfinished file."""
         return f"{self.folder}/tmp/{self.calls.random_hex(8)}"
+
+    # ---- signing ----
+
+    def introduction(self) -> bytes:
+        """Return the content of ``name.json``: of a signed stream with the random name that its frames are bound to."""
+        signed = {"signed": self.calls.random_hex(16)} if self.signer is not None else {}
+        return json.dumps({"namespace": self.namespace, **signed}).encode("ascii")
+
+    def seal(self) -> Seal | None:
+        """Return the seal of this stream, None when it is not signed. Raises SignatureError."""
+        if self._sealed is None:
+            identity = self._identity()
+            where = f"The stream of events of namespace {self.namespace!r}"
+            signer = signer_for(self.signer, bool(identity), where, "send them anew to another namespace")
+            seal = seal_of(signer, where, "events", self.namespace, identity) if signer is not None else None
+            self._sealed = (seal,)
+        return self._sealed[0]
+
+    def look_again(self) -> None:
+        """Forget whether the stream is signed: somebody may have removed it, and another may have made it anew."""
+        self._sealed = None
+
+    def _identity(self) -> str:
+        try:
+            return str(parse(self.calls.read_all(f"{self.folder}/name.json")).get("signed", ""))
+        except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
+            return ""
 
     # ---- looking ----
 
@@ -116,7 +147,7 @@ class StreamFiles:
             raw = self.calls.read_all(self.tail(offset))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        frame = decode_frame(raw, 0, self.salt)
+        frame = decode_frame(raw, 0, self.salt, self.seal())
         if frame is None or frame.seq != offset or not frame.records:
             raise self.damaged(f"the frame at offset {offset} is unreadable: {self.tail(offset)}")
         return frame, raw
@@ -128,7 +159,7 @@ class StreamFiles:
         starts = starts[max(0, sum(offset <= begin for offset, _ in starts) - 1) :]
         expected = starts[0][0] if starts else segment.end
         for _, place in starts:
-            frame = decode_frame(raw, place, self.salt)
+            frame = decode_frame(raw, place, self.salt, self.seal())
             if frame is None or frame.seq != expected:
                 break
             yield frame
@@ -185,7 +216,7 @@ class StreamFiles:
 def namespace_in(calls: OS, folder: str) -> str | None:
     """Return the namespace whose stream is in a folder, or None."""
     try:
-        found = json.loads(calls.read_all(f"{folder}/name.json"))["namespace"]
+        found = parse(calls.read_all(f"{folder}/name.json"))["namespace"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, str) else None

@@ -12,13 +12,16 @@ from .palette import BAR_ORDER, LOOKS
 ELLIPSIS = "…"
 
 _ADDRESS = re.compile(r"(?: at)? 0x[0-9a-fA-F]{4,}|(?:at )?\b0x[0-9a-fA-F]{6,}\b")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _THIN_LETTERS = frozenset("ijltfr.,:;'|!()[] ")
 _WIDE_LETTERS = frozenset("mwMW@%")
 
 
 def clean(text: str) -> str:
-    """Return text without the control characters and lone surrogates that XML and terminals cannot bear."""
+    """Return text without the control characters and lone surrogates that XML and terminals cannot bear.
+
+    Nor with those that turn the direction of writing: what stands there must be what is read.
+    """
     return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
