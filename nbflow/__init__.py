@@ -169,7 +169,7 @@ __all__ = [
 ]
 
 
-_ROOMS = ("errors", "listeners", "machine", "ray_compat", "rules", "testing")
+_ROOMS = ("errors", "listeners", "machine", "otel", "ray_compat", "rules", "testing")
 """Modules that are there as ``nbflow.errors`` is, without an import of their own."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -14,12 +13,10 @@ from .engine import ending, inspect, outputs
 from .engine.beginning import chosen
 from .engine.events import Receipt
 from .engine.host import Host
-from .engine.listing import Listing
-from .errors import NbflowError, WorkflowError
+from .errors import NbflowError
 from .handle import Run
-from .home import default_host, near
+from .home import default_host
 from .storage.base import Salvage
-from .views.runs import RunList
 
 MAX_ID = 255
 """Characters that the id of a run may have."""
@@ -95,13 +92,29 @@ def resume(workflow_id: str, *, takeover: bool = False) -> Any:
     """Go on with a failed or dead run, with its stored graph and code; return its value.
 
     Raises WorkflowNotResumableError (unknown, canceled, or code of another Python: run the cell instead), RunIsLive.
+
+    >>> import nbflow as nf
+    >>> run = nf.run_async(nf.wait_for_event("go"), workflow_id="to-be-resumed")
+    >>> run.detach()  # as if this kernel had died
+    >>> nf.send("to-be-resumed", "go", "on").status
+    'queued'
+    >>> nf.resume("to-be-resumed")
+    'on'
     """
     default_host().engine.refuse_inside()
     return resume_async(workflow_id, takeover=takeover).result()
 
 
 def resume_async(workflow_id: str, *, takeover: bool = False) -> Run:
-    """Go on with a run in the background and return its handle. As ``resume`` otherwise."""
+    """Go on with a run in the background and return its handle. As ``resume`` otherwise.
+
+    >>> import nbflow as nf
+    >>> nf.run_async(nf.wait_for_event("go"), workflow_id="to-go-on").detach()
+    >>> run = nf.resume_async("to-go-on")
+    >>> receipt = run.send("go", 1)
+    >>> run.result()
+    1
+    """
     from .errors import WorkflowNotFoundError, WorkflowNotResumableError
 
     host = default_host()
@@ -121,10 +134,16 @@ def resume_all(include_failed: bool = False) -> list[tuple[str, Run]]:
     Return (id, handle) pairs, the runs that had begun first.
 
     A run that cannot go on is left out, with a notice: it does not keep the others.
+
+    >>> import nbflow as nf
+    >>> nf.run_async(nf.wait_for_event("go"), workflow_id="left-alone").detach()
+    >>> for workflow_id, run in nf.resume_all():
+    ...     print(workflow_id, run.send("go", 1).id != "", run.result())
+    left-alone True 1
     """
     wanted = {WorkflowStatus.RESUMABLE, WorkflowStatus.FAILED} if include_failed else {WorkflowStatus.RESUMABLE}
     host = default_host()
-    entries = [entry for entry in host.storage.list_runs() if _status(host, entry.workflow_id, entry) in wanted]
+    entries = [entry for entry in host.storage.list_runs() if status_of(host, entry.workflow_id, entry) in wanted]
     entries.sort(key=lambda entry: _seniority(host, entry.workflow_id))
     resumed = []
     for entry in entries:
@@ -136,7 +155,14 @@ def resume_all(include_failed: bool = False) -> list[tuple[str, Run]]:
 
 
 def get_run(workflow_id: str) -> Run:
-    """Return the handle of a run. Raises WorkflowNotFoundError."""
+    """Return the handle of a run. Raises WorkflowNotFoundError.
+
+    >>> import nbflow as nf
+    >>> nf.run(nf.put(7), workflow_id="seven")
+    7
+    >>> nf.get_run("seven")
+    <run 'seven' SUCCESSFUL>
+    """
     host = default_host()
     if check_id(workflow_id) not in host.runners and not host.storage.exists(workflow_id):
         raise inspect.not_found(workflow_id)
@@ -144,12 +170,27 @@ def get_run(workflow_id: str) -> Run:
 
 
 def cancel(workflow_id: str) -> None:
-    """Cancel a run: final, and at once. Raises WorkflowNotFoundError, WorkflowError when it has ended already."""
+    """Cancel a run: final, and at once. Raises WorkflowNotFoundError, WorkflowError when it has ended already.
+
+    >>> import nbflow as nf
+    >>> run = nf.run_async(nf.wait_for_event("never"), workflow_id="not-wanted")
+    >>> nf.cancel("not-wanted")
+    >>> run.status
+    <WorkflowStatus.CANCELED: 'CANCELED'>
+    """
     ending.cancel(default_host(), check_id(workflow_id))
 
 
 def delete(workflow_id: str) -> None:
-    """Remove a run and all that is stored of it. Raises WorkflowNotFoundError, WorkflowStillActiveError."""
+    """Remove a run and all that is stored of it. Raises WorkflowNotFoundError, WorkflowStillActiveError.
+
+    >>> import nbflow as nf
+    >>> nf.run(nf.put(7), workflow_id="seven")
+    7
+    >>> nf.delete("seven")
+    >>> nf.list_all()
+    []
+    """
     ending.delete(default_host(), check_id(workflow_id))
 
 
@@ -157,6 +198,12 @@ def salvage(workflow_id: str) -> Salvage:
     """Go on from what can be read of a damaged run: return how much is kept, and what could be read behind the damage.
 
     The damaged files stay beside it. Raises WorkflowNotFoundError, RunIsLive.
+
+    >>> import nbflow as nf
+    >>> nf.run(nf.put(7), workflow_id="seven")
+    7
+    >>> nf.salvage("seven").damage  # nothing was damaged, so nothing was done
+    ''
     """
     return default_host().storage.salvage_run(check_id(workflow_id))
 
@@ -168,132 +215,35 @@ def send(workflow_id: str, key: str, payload: Any = None, id: str | None = None,
     that does not fit an open question is rejected, and the run is as before; so is one of more than 1 MiB, and any
     when 1000 wait that nobody took. The receipt can be awaited, and must be inside an async task, where it is not
     known at once. Raises WorkflowNotFoundError.
+
+    >>> import nbflow as nf
+    >>> run = nf.run_async(nf.wait_for_event("price"), workflow_id="waits-for-a-price")
+    >>> while run.state.counts["waiting"] == 0: pass
+    >>> nf.send("waits-for-a-price", "price", 12, id="price-1")
+    Receipt(status='delivered', reason='', id='price-1', node='wait_for_price')
+    >>> run.result()
+    12
     """
     return Run(default_host(), check_id(workflow_id)).send(key, payload, id, by=by)
 
 
-# ---- looking ----
-
-
-def list_all(status_filter: WorkflowStatus | str | set[Any] | None = None) -> list[tuple[str, WorkflowStatus]]:
-    """Return (id, status) of every run, or of those whose status is among the given ones.
-
-    Raises TypeError, ValueError for what is not a status.
-    """
-    wanted = _statuses(status_filter)
-    host = default_host()
-    found = [(entry.workflow_id, _status(host, entry.workflow_id, entry)) for entry in host.storage.list_runs()]
-    return [pair for pair in found if wanted is None or pair[1] in wanted]
-
-
-def list_runs() -> RunList:
-    """Return all runs of the storage, the last changed first: a table in a notebook and in a terminal.
-
-    Its rows have ``workflow_id``, ``name``, ``status``, ``done`` of ``total``, the titles of open ``questions``, and
-    times; ``to_dataframe()`` is for pandas. Light on 10 000 runs.
-
-    >>> import nbflow as nf
-    >>> nf.run(nf.task(max, name="biggest").bind([1, 3, 2]), workflow_id="largest-of-three")
-    3
-    >>> [row.status for row in nf.list_runs() if row.workflow_id == "largest-of-three"]
-    [<WorkflowStatus.SUCCESSFUL: 'SUCCESSFUL'>]
-    """
-    host = default_host()
-    host.engine.refuse_inside()
-    return RunList(Listing().rows(host), near(host.storage.url))
-
-
-def get_status(workflow_id: str) -> WorkflowStatus:
-    """Return the status of a run. Raises WorkflowNotFoundError, TypeError."""
-    return Run(default_host(), check_id(workflow_id)).status
-
-
-def get_output(workflow_id: str, *, task_id: str | None = None) -> Any:
-    """Return the value of a run, or of one of its tasks, waiting for it while the run is live here.
-
-    Raises ValueError for an unknown run or task and for a value that was not stored, and what ``Run.result`` raises.
-    """
-    __tracebackhide__ = True
-    return get_output_async(workflow_id, task_id=task_id).result()
-
-
-def get_output_async(workflow_id: str, *, task_id: str | None = None) -> Output:
-    """Return a future of the value of a run or of one of its tasks: ``.result(timeout)`` or ``await``."""
-    host = default_host()
-    check_id(workflow_id)
-    return Output(host.engine.start(outputs.output, host, workflow_id, task_id))
-
-
-def get_metadata(workflow_id: str, task_id: str | None = None) -> dict[str, Any]:
-    """Return what is recorded of a run or of one of its tasks: status, times, options, metadata. Raises ValueError."""
-    host = default_host()
-    found = Run(host, check_id(workflow_id))
-    try:
-        state, status = found.state, found.status
-    except WorkflowError:
-        raise ValueError(f"No such workflow_id {workflow_id!r}.") from None
-    return inspect.run_metadata(state, status) if task_id is None else inspect.task_metadata(state, task_id)
-
-
-def get_progress(workflow_id: str) -> dict[str, Any]:
-    """Return how far a run is, with every task of it, in one call that waits for nothing.
-
-    The keys: ``status``; ``done`` of ``total`` tasks; ``tasks``, a dict by task id of ``status`` ("pending",
-    "running", "done", ...), ``attempts``, and where there is one: ``start_time`` and ``end_time`` (UTC seconds),
-    ``error`` (of the last failure), ``progress`` (done, total) as the task itself tells it. Values put into a graph
-    are no tasks. Tasks that the run has yet to grow are not counted. Raises ValueError for an unknown run.
-
-    >>> import nbflow as nf
-    >>> double = nf.task(lambda x: 2 * x, name="double")
-    >>> nf.run(double.bind(double.bind(1)), workflow_id="four")
-    4
-    >>> found = nf.get_progress("four")
-    >>> found["done"], found["total"], {name: str(task["status"]) for name, task in found["tasks"].items()}
-    (2, 2, {'double': 'done', 'double_1': 'done'})
-    """
-    host = default_host()
-    live = host.runners.get(check_id(workflow_id))
-    if live is not None and live.state.status is not None and not host.engine.inside:
-        return host.engine.call(inspect.live_progress, live)
-    found = Run(host, workflow_id)
-    try:
-        return inspect.run_progress(found.state, found.status, {})
-    except WorkflowError:
-        raise ValueError(f"No such workflow_id {workflow_id!r}.") from None
-
-
 def wait(runs: Iterable[Run], *, num_returns: int = 1, timeout: float | None = None) -> tuple[list[Run], list[Run]]:
-    """Wait until ``num_returns`` runs have ended, or ``timeout`` seconds; return those that have, and the others."""
+    """Wait until ``num_returns`` runs have ended, or ``timeout`` seconds; return those that have, and the others.
+
+    >>> import nbflow as nf
+    >>> first = nf.run_async(nf.put(1), workflow_id="soon-there")
+    >>> never = nf.run_async(nf.wait_for_event("never"), workflow_id="never-there")
+    >>> ready, others = nf.wait([first, never], timeout=60)
+    >>> ready
+    [<run 'soon-there' SUCCESSFUL>]
+    >>> never.cancel()
+    """
     waiting = list(runs)
     if not 0 < num_returns <= len(waiting):
         raise ValueError(f"num_returns must be between 1 and the number of runs ({len(waiting)}), not {num_returns}.")
     door.wait_some([each._outcome() for each in waiting], num_returns, timeout)
     ready = [each for each in waiting if each._outcome().done()]
     return ready, [each for each in waiting if each not in ready]
-
-
-class Output:
-    """A value that will be there: ``result(timeout)`` or ``await``."""
-
-    def __init__(self, future: concurrent.futures.Future[Any]) -> None:
-        self._future = future
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Return the value, waiting for it. Raises what ``get_output`` raises, and TimeoutError."""
-        __tracebackhide__ = True
-        default_host().engine.refuse_inside()
-        return door.wait_sync(self._future, timeout)
-
-    def future(self) -> concurrent.futures.Future[Any]:
-        """Return the future behind it."""
-        return self._future
-
-    def done(self) -> bool:
-        """Tell whether the value, or the error in its place, is there."""
-        return bool(self._future.done())
-
-    def __await__(self) -> Any:
-        return door.wait_async(self._future).__await__()
 
 
 # ---- at the door ----
@@ -317,7 +267,7 @@ def new_id() -> str:
     return f"run-{uuid.uuid4().hex[:12]}"
 
 
-def _status(host: Host, workflow_id: str, entry: Any) -> WorkflowStatus:
+def status_of(host: Host, workflow_id: str, entry: Any) -> WorkflowStatus:
     live = host.runners.get(workflow_id)
     if live is not None and live.state.status is not None:
         return live.state.status
@@ -332,17 +282,3 @@ def _seniority(host: Host, workflow_id: str) -> tuple[bool, float]:
     except (NbflowError, ValueError):
         return True, 0.0
     return not state.started, state.started or state.created
-
-
-def _statuses(wanted: Any) -> set[WorkflowStatus] | None:
-    if wanted is None:
-        return None
-    if isinstance(wanted, str):
-        wanted = {wanted}
-    if not isinstance(wanted, (set, frozenset)) or not all(isinstance(each, str) for each in wanted):
-        raise TypeError(f"status_filter takes a status, its name, or a set of them, not {wanted!r}.")
-    try:
-        return {WorkflowStatus(each) for each in wanted}
-    except ValueError:
-        names = ", ".join(WorkflowStatus)
-        raise ValueError(f"{wanted!r} has what is no status; there are {names}.") from None

@@ -35,6 +35,13 @@ def in_kernel() -> bool:
     return found is not None and hasattr(found, "kernel")
 
 
+def front_end() -> str:
+    """Return the word for what shows the output of the calling thread, see ``FrontEnd``. Raises ValueError."""
+    from .notebook import frontend
+
+    return frontend.front_end().value
+
+
 def attended() -> bool:
     """Tell whether a person can answer here while a cell waits: at a page that shows it, or at a terminal."""
     if in_kernel():

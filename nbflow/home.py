@@ -55,21 +55,28 @@ def init(
         "max_running_workflows": _limit("max_running_workflows", max_running_workflows, least=1),
         "max_pending_workflows": _limit("max_pending_workflows", max_pending_workflows, least=0),
     }  # fmt: skip
-    if loop not in (None, "engine", "notebook"):
-        raise ValueError(f"loop must be 'engine' or 'notebook', not {loop!r}.")
-    if durability not in (None, "group", "lazy"):
-        raise ValueError(f"durability must be 'group' or 'lazy', not {durability!r}.")
+    _choice("loop", loop, "engine", "notebook")
+    _choice("durability", durability, "group", "lazy")
     given = {name: value for name, value in settings.items() if value is not None}
     with _lock:
-        if _host is not None:
-            changed = sorted(name for name, value in given.items() if _settings.get(name) != value)
-            if changed:
-                raise ValueError(
-                    f"init() was called before with other values of {', '.join(changed)}; "
-                    "call nbflow.shutdown() first, or restart the kernel."
-                )
-            return
-        _make(given)
+        if _host is None:
+            _make(given)
+        else:
+            _refuse_change(given)
+
+
+def _choice(name: str, value: str | None, *choices: str) -> None:
+    if value is not None and value not in choices:
+        raise ValueError(f"{name} must be {choices[0]!r} or {choices[1]!r}, not {value!r}.")
+
+
+def _refuse_change(given: dict[str, Any]) -> None:
+    changed = sorted(name for name, value in given.items() if _settings.get(name) != value)
+    if changed:
+        raise ValueError(
+            f"init() was called before with other values of {', '.join(changed)}; "
+            "call nbflow.shutdown() first, or restart the kernel."
+        )
 
 
 def _named(executors: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -86,6 +86,9 @@ class Client:
     def __init__(self, connection: Any = None) -> None:
         self.connection = connection
 
+    def __repr__(self) -> str:
+        return "<client of the runs of this process>"
+
     async def start_workflow(self, workflow: Workflow | str | None = None, **options: Any) -> Run:
         """Start a run and return its handle, as ``nbflow.start_workflow``."""
         return start_workflow(workflow, **options)

@@ -30,7 +30,8 @@ STAMP = VENV / "installed.json"
 # The interpreter behind an active environment: .venv itself cannot be the one that makes .venv anew.
 BASE = str(getattr(sys, "_base_executable", None) or sys.executable)
 
-CONTAINS = {"lab": ("lab",), "test": ("test", "lab")}  # which extras come with an extra, see pyproject.toml
+# which extras come with an extra, see pyproject.toml
+CONTAINS = {"lab": ("lab",), "docs": ("docs",), "test": ("test", "lab", "docs")}
 OLDEST_PYTHON = (3, 11)
 OLDEST_PIP = (22, 3)  # the first with `pip --python`
 NO_PIP = """\

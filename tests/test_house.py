@@ -31,19 +31,24 @@ ARROWS = {
     "core": set[str](),
     **{room: {"core"} for room in (*FRONTS, "storage", "views", "executors")},
     "engine": BELOW_ENGINE,
+    "secret": {"core"},
     "listeners": {"core", "dag"},
     "door": {"engine", "handle"},  # of handle only the type
     "asking": {*BELOW_API, "door", "handle"},  # of handle only the type
     "handle": {*BELOW_API, "door", "asking"},
     "home": {*BELOW_API, "door"},
     "api": {*BELOW_API, "door", "handle", "home"},
+    "looking": {*BELOW_API, "door", "handle", "home", "api"},
     "notification": {*BELOW_API, "home"},
     "flow": {*BELOW_API, "handle", "home", "api"},
     "forking": {*BELOW_API, "handle", "home", "api"},
     "caching": {*BELOW_API, "home"},
     "starting": {*BELOW_API, "door", "handle", "home", "api"},
-    **{room: {*BELOW_API, "door", "handle", "home", "api"} for room in ("notebook", "http", "testing", "ray_compat")},
-    "cli": {*BELOW_API, "door", "handle", "home", "api", "asking"},
+    **{room: {*BELOW_API, "door", "handle", "home", "api"} for room in ("notebook", "http", "testing")},
+    "ray_compat": {*BELOW_API, "door", "handle", "home", "api", "looking"},
+    "checkup": {*BELOW_API, "door", "home"},
+    "otel": BELOW_API,
+    "cli": {*BELOW_API, "door", "handle", "home", "api", "asking", "checkup"},
     "__main__": {"cli"},
 }
 LAZY = {"notebook", "http"}
@@ -53,7 +58,20 @@ VALUE_TOOLS = """
     functools graphlib hashlib heapq inspect itertools json math numbers operator re string struct
     textwrap types typing zlib
 """
-HEAVY = {"pandas", "numpy", "ipywidgets", "anywidget", "tornado", "IPython", "loky", "graphviz", "obstore"}
+HEAVY = {
+    "pandas",
+    "numpy",
+    "ipywidgets",
+    "anywidget",
+    "tornado",
+    "IPython",
+    "loky",
+    "graphviz",
+    "obstore",
+    "dask",
+    "distributed",
+    "ray",
+}
 
 
 @cache

@@ -78,7 +78,7 @@ def compile_graph(
     nodes = collect(root)
     ids = _names(nodes)
     place = {id(node): i for i, node in enumerate(nodes)}
-    specs, has_sealed = [], False
+    specs, has_sealed, keys = [], False, dict[int, str]()
     for node, node_id in zip(nodes, ids, strict=True):
         call, sealed = node._call, node._sealed
         if isinstance(node, InputNode):
@@ -92,19 +92,12 @@ def compile_graph(
         elif node._kind is NodeKind.ANY or (node._kind is NodeKind.TASK and len(call) == 1 and not call[0]):
             call = None
         task = node._task
-        if task is not None and inherit is not None and task.settings.checkpoint is None:
-            task = task.options(checkpoint=inherit)
-        specs.append(
-            NodeSpec(
-                node_id,
-                node._kind,
-                tuple([place[id(dep)] for dep in node._deps]),
-                key_of(task) if task else "",
-                call,
-                node._group,
-                node._metadata,
-            )
-        )
+        key = keys.get(id(task), "") if task is not None else ""
+        if task is not None and not key:
+            inherits = inherit is not None and task.settings.checkpoint is None
+            key = keys[id(task)] = key_of(task.options(checkpoint=inherit) if inherits else task)
+        deps = tuple([place[id(dep)] for dep in node._deps]) if node._deps else ()
+        specs.append(NodeSpec(node_id, node._kind, deps, key, call, node._group, node._metadata))
     return Graph(tuple(specs), place[id(root)], has_sealed)
 
 

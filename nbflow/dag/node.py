@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from ..core.graph import NodeKind
 from ..errors import GraphError
 from .checked import check_metadata, check_text
+from .options import NodeOptions, spelled
 from .template import Find, Sealed, template
 
 if TYPE_CHECKING:
@@ -26,6 +27,14 @@ class Node(Generic[T]):
     """A call that ``run`` will make: pass it to other tasks' ``bind`` in place of its value, anywhere in the arguments.
 
     One node used in many places runs once. It is made by ``bind``, ``map``, ``put``, ``sleep`` or ``wait_for_event``.
+
+    >>> import nbflow as nf
+    >>> add = nf.task(lambda a, b: a + b, name="add")
+    >>> three = add.bind(1, 2)
+    >>> three
+    <node add>
+    >>> nf.run(add.bind(three, three))
+    6
     """
 
     __slots__ = (
@@ -87,16 +96,18 @@ class Node(Generic[T]):
             return "any_of" if self._kind is NodeKind.ANY else "value"
         return self._task.name
 
-    def options(self, **changes: Any) -> Node[T]:
+    @spelled(NodeOptions)
+    def options(self, **changes: Unpack[NodeOptions]) -> Node[T]:
         """Return the same call with other options: see ``task``. Raises ValueError for an unknown one.
 
         A wait has ``name``, ``task_id``, ``metadata``, ``timeout`` (seconds from when it opens), ``default`` (its value
         when nothing came in time or it was canceled, in place of a failure) and ``catch_exceptions``.
         """
+        given: dict[str, Any] = {**changes}
         choice, wait = self._kind is NodeKind.ANY, self._kind is NodeKind.EVENT
         if self._task is None and not choice:
             raise GraphError(f"A {self._name} takes no options; set them on the task that uses it.")
-        unfit = sorted(set(changes) - (_OF_CHOICES if choice else _OF_WAITS)) if choice or wait else []
+        unfit = sorted(set(given) - (_OF_CHOICES if choice else _OF_WAITS)) if choice or wait else []
         if unfit:
             known = ", ".join(sorted(_OF_CHOICES if choice else _OF_WAITS))
             raise ValueError(
@@ -106,15 +117,15 @@ class Node(Generic[T]):
         for slot in Node.__slots__[1:]:
             setattr(node, slot, getattr(self, slot))
         node._serial = next(_serials)
-        if wait and "default" in changes:
-            node._give_default(changes.pop("default"))
+        if wait and "default" in given:
+            node._give_default(given.pop("default"))
         if self._task is not None:
-            node._task = self._task.options(**changes)
+            node._task = self._task.options(**given)
             node._task_id, node._metadata = node._task.task_id, node._task.metadata
-        if choice and "task_id" in changes:
-            node._task_id = check_text("task_id", changes["task_id"])
-        if choice and "metadata" in changes:
-            node._metadata = check_metadata(changes["metadata"])
+        if choice and "task_id" in given:
+            node._task_id = check_text("task_id", given["task_id"])
+        if choice and "metadata" in given:
+            node._metadata = check_metadata(given["metadata"])
         return node
 
     def _give_default(self, value: Any) -> None:
@@ -153,6 +164,13 @@ class InputNode(Node[Any]):
     """A place for what ``run(dag, *args, **kwargs)`` gives: ``dag_input[0]`` or ``dag_input.name``.
 
     The bare node is the only positional argument. May be used as a context manager, as in Ray.
+
+    >>> import nbflow as nf
+    >>> add = nf.task(lambda a, b: a + b, name="add")
+    >>> with nf.InputNode() as given:
+    ...     dag = add.bind(given[0], given.more)
+    >>> nf.run(dag, 1, more=2)
+    3
     """
 
     __slots__ = ("_pick",)
@@ -172,6 +190,10 @@ class InputNode(Node[Any]):
         if name.startswith("_"):
             raise AttributeError(name)
         return InputNode(_Pick(name))
+
+    def __repr__(self) -> str:
+        key = self._pick.key
+        return f"<node input{'' if key is None else f'[{key}]' if isinstance(key, int) else f'.{key}'}>"
 
     def __enter__(self) -> InputNode:
         return self

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from ..core.caching import IN_RUN
 from ..core.graph import NodeKind
@@ -16,6 +16,7 @@ from ..core.retry import DEFAULT_OPTIONS, Options, RetryPolicy
 from .calling import calling
 from .checked import check_metadata, check_text
 from .node import Node
+from .options import TaskOptions, spelled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,11 +80,12 @@ class Task(Generic[P, R]):
                 node._group = group
         return nodes
 
-    def options(self, **changes: Any) -> Task[P, R]:
+    @spelled(TaskOptions)
+    def options(self, **changes: Unpack[TaskOptions]) -> Task[P, R]:
         """Return the same function with other options; the ones that are not named stay. Raises ValueError."""
         other: Task[P, R] = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._apply(changes)
+        other._apply({**changes})
         return other
 
     def _apply(self, changes: dict[str, Any]) -> None:
@@ -158,26 +160,27 @@ def _rebuild(
 @overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
-def task(function: None = None, /, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(function: None = None, /, **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 @overload
-def task(function: Callable[P, R], /, **options: Any) -> Task[P, R]: ...
+def task(function: Callable[P, R], /, **options: Unpack[TaskOptions]) -> Task[P, R]: ...
 
 
+@spelled(TaskOptions)
 def task(function: Any = None, /, **options: Any) -> Any:
     """Make a function a task: call it as before, or ``bind`` it into a workflow.
 
     Options, all kept when the run is resumed: ``name``; ``task_id`` (unique in the run; default: the name and a
-    number); ``max_retries`` (3; -1 for ever), ``retry_exceptions`` (False; True or classes), ``backoff`` (0
-    seconds), ``factor`` (2), ``max_backoff`` (300 seconds), ``jitter`` (0 to 1); ``timeout`` in seconds;
-    ``catch_exceptions`` (the value becomes ``(value, None)`` or ``(None, exception)``); ``checkpoint`` (True; False
-    keeps the value in memory and runs the task again when a resumed run needs it); ``executor`` ("thread" for plain
-    functions, "process", "inline" or one given to ``init``); ``loop`` ("engine", or "notebook" for a coroutine
-    bound to objects of the notebook's loop); ``mark_start`` (journal the start first: at most once with
-    ``max_retries=0``); ``resources`` (a dict: ``{"CPU": 2}`` holds two slots of the executor, other names are for
-    executors that know them); ``cache`` (False; True: a call with the same code and inputs takes the result of an
-    earlier one, of any run in the storage; "run": of this run only; a timedelta: of any run, if it is not older.
-    ``clear_cache`` forgets them; a call whose input has ``checkpoint=False`` is always made); ``metadata`` (a JSON dict).
-    Raises ValueError for a bad option.
+    number); ``max_retries`` (3; -1 for ever), ``retry_exceptions`` (False; True or classes), ``backoff`` (0 seconds),
+    ``factor`` (2), ``max_backoff`` (300 seconds), ``jitter`` (0 to 1); ``timeout`` in seconds; ``catch_exceptions``
+    (the value becomes ``(value, None)`` or ``(None, exception)``); ``checkpoint`` (True; False keeps the value in
+    memory and runs the task again when a resumed run needs it); ``executor`` ("thread" for plain functions, "process",
+    "inline", "loky", "dask", "ray" or one given to ``init``); ``loop`` ("engine", or "notebook" for a coroutine bound
+    to objects of the notebook's loop); ``mark_start`` (journal the start first: at most once with ``max_retries=0``);
+    ``resources`` (a dict: ``{"CPU": 2}`` holds two slots of the executor, other names, as "GPU", "memory" or a tag of
+    your own, are for Dask, Ray and executors that know them); ``cache`` (False; True: a call with the same code and
+    inputs takes the result of an earlier one, of any run in the storage; "run": of this run only; a timedelta: of any
+    run, if it is not older. ``clear_cache`` forgets them; a call whose input has ``checkpoint=False`` is always made);
+    ``metadata`` (a JSON dict). Raises ValueError for a bad option.
 
     >>> import nbflow as nf
     >>> @nf.task

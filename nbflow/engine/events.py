@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..core.answers import decide
@@ -35,6 +36,13 @@ class Receipt:
     not fit, and ``reason`` says why; the run is as before), closed (the run has ended, or the question was answered).
     ``id`` names the event, ``node`` who took it, ``at`` is when it was left for another process (UTC seconds). True
     when the event counts.
+
+    >>> import nbflow as nf
+    >>> run = nf.run_async(nf.wait_for_event("go"), workflow_id="asks-for-go")
+    >>> while run.state.counts["waiting"] == 0: pass
+    >>> receipt = run.send("go", id="once")
+    >>> receipt.status, receipt.node, bool(receipt)
+    ('delivered', 'wait_for_go', True)
     """
 
     status: str
@@ -92,26 +100,22 @@ class _Bounded:
 
 
 def open_question(state: RunState, name: str) -> Node | None:
-    """Return the node whose open question has this key, node id or title."""
-    for node in _asked(state):
-        wait = node.wait
-        if wait is not None and wait.prompt and node.status is NodeStatus.WAITING and _is(wait, node, name):
-            return node
-    return None
+    """Return the node whose open question has this key, node id or title, the oldest of several."""
+    return _asked(state, name, lambda node: node.status is NodeStatus.WAITING)
 
 
 def answered_question(state: RunState, name: str) -> Node | None:
-    """Return the node whose question of this key, node id or title is answered already."""
-    for node in _asked(state):
-        wait = node.wait
-        if wait is not None and wait.prompt and node.status.finished and _is(wait, node, name):
-            return node
-    return None
+    """Return the node whose question of this key, node id or title is answered already, the oldest of several."""
+    return _asked(state, name, lambda node: node.status.finished)
 
 
-def _asked(state: RunState) -> list[Node]:
-    """Return the nodes that ever asked something: among ten thousand waits a sender must not look for them."""
-    return [state.nodes[index] for index in [*state.asked]]
+def _asked(state: RunState, name: str, wanted: Callable[[Node], bool]) -> Node | None:
+    found = [
+        (wait.token, node)
+        for node in [state.nodes[index] for index in state.asked.named(name)]
+        if (wait := node.wait) is not None and wait.prompt and wanted(node) and _is(wait, node, name)
+    ]
+    return min(found, key=itemgetter(0))[1] if found else None
 
 
 def _is(wait: WaitOpened, node: Node, name: str) -> bool:

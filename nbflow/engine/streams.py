@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from ..core import masking
 from ..executors.process import show
+from . import watching
 from .voice import Voice, current
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Tee:
         """Write to the stream, after the log."""
         voice = current.get()
         if voice is not None:
+            text = masking.mask(text)
             voice.say(self._name, text)
         return self._stream.write(text)
 
@@ -64,6 +67,8 @@ def speaking(runner: Runner, node: int, attempt: int) -> Context:
         install()
     context = runner.context.copy()
     context.run(current.set, Voice(runner, node, attempt))
+    if watching.watchers:
+        watching.enters(runner, node, context)
     return context
 
 
@@ -100,7 +105,9 @@ def _move_handlers(old: Any, new: Any) -> None:
 def hear(kind: str, value: Any) -> None:
     """Take what a body in another process says; called in the context of its task."""
     voice = current.get()
-    if kind != "progress":
-        show(kind, value)
-    elif voice is not None:
+    if kind == "progress" and voice is not None:
         voice.progress(*value)
+    elif kind == "notice" and voice is not None:
+        voice.notice(value)
+    else:
+        show(kind, value)

@@ -22,12 +22,24 @@ _BUSY = (NodeStatus.QUEUED, NodeStatus.COMMITTING)
 
 
 class VirtualClock:
-    """The time of the runs of one host. ``time`` and ``advance`` may be called from any thread but the engine's."""
+    """The time of the runs of one host. ``time`` and ``advance`` may be called from any thread but the engine's.
+
+    >>> import nbflow as nf
+    >>> from nbflow.testing import virtual_clock
+    >>> with virtual_clock() as clock:
+    ...     run = nf.run_async(nf.sleep(3600))
+    ...     clock.advance(3600)
+    ...     run.done()
+    True
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._now = round(host.clock.time(), 3)  # as the engine's moments are: a day from now is a day from now
         self._agenda = Agenda()
+
+    def __repr__(self) -> str:
+        return f"<virtual clock at {self._now:.3f}>"
 
     def time(self) -> float:
         """Return UTC seconds."""

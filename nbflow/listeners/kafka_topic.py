@@ -29,6 +29,14 @@ class KafkaListener(EventListener):
     The offset is committed when the record is durable, so each record comes once into the journal of the run that has
     the group for itself. Wait for one record after the other: two waits that are open at the same time in one group get
     the same record, unless each has a partition of its own.
+
+    >>> import nbflow as nf
+    >>> from nbflow.listeners import KafkaListener
+    >>> nf.wait_for_event(KafkaListener, "orders", servers="broker:9092", group="books")
+    <node KafkaListener>
+    >>> nf.wait_for_event(KafkaListener, "orders", sasl_plain_password="123456")
+    Traceback (most recent call last):
+    ValueError: sasl_plain_password of a KafkaListener would be stored with the run: ...
     """
 
     @classmethod

@@ -38,6 +38,14 @@ class RedisStreamListener(EventListener):
     After a crash the same wait gets the same message again. A message that was read by a wait which will never go on
     (its run was deleted, or it lost in an ``any_of`` at that moment) stays pending in the group; ``claim_after``
     seconds lets a wait take such ones over. Make that longer than any run stands still, or one may be taken twice.
+
+    >>> import nbflow as nf
+    >>> from nbflow.listeners import RedisStreamListener
+    >>> nf.wait_for_event(RedisStreamListener, "orders", url="env:REDIS_URL")
+    <node RedisStreamListener>
+    >>> nf.wait_for_event(RedisStreamListener, "orders", url="redis://:123456@broker")
+    Traceback (most recent call last):
+    ValueError: The url of a RedisStreamListener holds a password, ...
     """
 
     @classmethod

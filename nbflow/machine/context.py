@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What a handler can know of its run. Times are UTC seconds."""
+    """What a handler can know of its run. Times are UTC seconds.
+
+    >>> import nbflow as nf
+    >>> who = nf.Workflow("Who")
+    >>> @who.start()
+    ... def start(ctx, _=0):
+    ...     return ctx.next.complete((ctx.run.id, ctx.run.workflow_type, ctx.run.why))
+    >>> nf.start_workflow(workflow_type="Who", workflow_id="who-am-i").result()
+    ('who-am-i', 'Who', 'start')
+    """
 
     workflow_id: str
     workflow_type: str
@@ -42,7 +51,21 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class EventInfo:
-    """The event that a handler handles: its id, its name, who sent it, by which door, and when (UTC seconds)."""
+    """The event that a handler handles: its id, its name, who sent it, by which door, and when (UTC seconds).
+
+    >>> import nbflow as nf
+    >>> hears = nf.Workflow("Hears")
+    >>> @hears.start()
+    ... def start(ctx, _=0):
+    ...     return ctx.next.wait_for_event()
+    >>> @hears.event()
+    ... def call(ctx):
+    ...     return ctx.next.complete((ctx.event.name, ctx.event.by))
+    >>> run = nf.start_workflow(workflow_type="Hears", workflow_id="hears-a-call")
+    >>> receipt = run.send("call", by="ann")
+    >>> run.result()
+    ('call', 'ann')
+    """
 
     id: str
     name: str
@@ -89,7 +112,21 @@ class Deeds(Protocol):
 
 
 class Context:
-    """The first argument of every handler. What is said to be awaited is awaited in async handlers only."""
+    """The first argument of every handler. What is said to be awaited is awaited in async handlers only.
+
+    >>> import nbflow as nf
+    >>> greets = nf.Workflow("Greets")
+    >>> @greets.start()
+    ... def start(ctx, name: str):
+    ...     ctx.store.put("name", name)
+    ...     return ctx.next.step(greet)
+    >>> @greets.step()
+    ... async def greet(ctx):
+    ...     number = await ctx.random()  # the same number if this handler has to be repeated
+    ...     return ctx.next.complete(f"hello {await ctx.store.get('name')}")
+    >>> nf.start_workflow(workflow_type="Greets", workflow_input={"name": "ann"}).result()
+    'hello ann'
+    """
 
     def __init__(
         self, workflow: Workflow, store: Store, run: RunInfo, event: EventInfo | None, deeds: Deeds,
@@ -107,6 +144,9 @@ class Context:
         """A logger that says which run it is, and keeps quiet while a repetition is where it was before."""
         self._workflow = workflow
         self._deeds = deeds
+
+    def __repr__(self) -> str:
+        return f"<context of {self.run.handler!r} in run {self.run.workflow_id!r}>"
 
     def now(self) -> Any:
         """Return the time as a datetime in UTC, the same in a repetition. Await it."""

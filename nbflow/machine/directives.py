@@ -22,6 +22,14 @@ class Directive:
     """What comes after a handler. Return it; ``ctx.next`` makes it.
 
     ``do`` is step, wait, sleep, complete, fail or start; ``seconds`` is how long a wait or a sleep may take.
+
+    >>> import nbflow as nf
+    >>> ends = nf.Workflow("Ends")
+    >>> @ends.start()
+    ... def start(ctx, so: str):
+    ...     return ctx.next.complete(so)  # a Directive
+    >>> nf.start_workflow(workflow_type="Ends", workflow_input={"so": "well"}).result()
+    'well'
     """
 
     do: str
@@ -38,6 +46,9 @@ class Next:
 
     def __init__(self, workflow: Workflow) -> None:
         self._workflow = workflow
+
+    def __repr__(self) -> str:
+        return f"<next of workflow {self._workflow.workflow_type!r}>"
 
     def step(self, step: Step, /, *args: Any, **arguments: Any) -> Directive:
         """Run a step next, given as the function or by its name; it gets the arguments after ``ctx``."""

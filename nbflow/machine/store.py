@@ -25,6 +25,15 @@ class Store:
 
     What is put is copied there and then, and each ``get`` returns a copy of its own: a change of it counts when it is
     put again. Any value that can be pickled is kept as it is: tuples, sets, dates, data frames, functions.
+
+    >>> import nbflow as nf
+    >>> keeps = nf.Workflow("Keeps")
+    >>> @keeps.start()
+    ... def start(ctx, _=0):
+    ...     ctx.store.put("seen", [1, 2])
+    ...     return ctx.next.complete(("seen" in ctx.store, ctx.store.get("lost", None)))
+    >>> nf.start_workflow(workflow_type="Keeps").result()
+    (True, None)
     """
 
     def __init__(

@@ -9,10 +9,10 @@ from collections.abc import Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 from .. import door, home
-from ..api import Output
 from ..dag.node import Node
 from ..dag.node import put as put_node
 from ..handle import Run
+from ..looking import Output
 from .calls import calls
 from .failures import GetTimeoutError, RayTaskError
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from .. import door
-from ..api import get_output
 from ..core.graph import NodeKind
 from ..dag.compile import bind_inputs
 from ..dag.eager import execute
 from ..dag.node import Node
 from ..dag.task import Task
 from ..handle import Run
+from ..looking import get_output
 from .calls import called, calls
 from .failures import remote_error
 from .refs import ObjectRef, get

@@ -88,6 +88,9 @@ class Condition:
     def __str__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(str, self.ears()))})"
 
+    def __repr__(self) -> str:
+        return f"<condition {self}>"
+
 
 class SingleEvent(Condition):
     """Met by each event of a key, which may be a glob (``"batch.*"``).

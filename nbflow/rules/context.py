@@ -39,6 +39,9 @@ class ValueState:
         self._values = values
         self._name = name
 
+    def __repr__(self) -> str:
+        return f"<value state {self._name!r}>"
+
     def value(self) -> Any:
         """Return the value, None when there is none. A change of it in place does not count; ``update`` does."""
         return copy.deepcopy(self._values.get(self._name))
@@ -66,6 +69,9 @@ class Context:
         self._values = values if values is not None else {}
         self._statuses = statuses if statuses is not None else {}
         self._place = place
+
+    def __repr__(self) -> str:
+        return f"<context: {', '.join(f'{name} is {status}' for name, status in self._statuses.items()) or 'no tasks'}>"
 
     def get_state(self, descriptor: ValueStateDescriptor | str) -> ValueState:
         """Return the remembered value of a name; each rule has its own."""

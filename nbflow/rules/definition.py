@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..core.executions import TaskStatus
 from ..core.graph import Json
@@ -68,7 +68,7 @@ class FlowDefinition:
 
     # ---- the with block ----
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         self._before.append((dict(self.tasks), self._fresh))
         self._fresh = set()
         _open.set((*_open.get(), self))

@@ -66,6 +66,9 @@ class ListenerProcessor:
     ...             print(event.offset, event.key, event.value)
     """
 
+    def __repr__(self) -> str:
+        return f"<processor {type(self).__name__}>"
+
     def process(self, events: list[Event]) -> None:
         """Take some events in their order. When it raises, the error is shown and the same events come again."""
         raise NotImplementedError(f"{type(self).__name__} must define 'def process(self, events): ...'.")

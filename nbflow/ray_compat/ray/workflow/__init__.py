@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, NoReturn
 
-from .... import api
+from .... import api, looking
 from ....core.status import WorkflowStatus
 from ....dag.continuation import continuation
 from ....dag.event import EventListener, sleep, wait_for_event
@@ -113,25 +113,25 @@ def resume_all(include_failed: bool = False) -> list[tuple[str, Run]]:
 def get_output(workflow_id: str, *, task_id: str | None = None) -> Any:
     """Return the value of a workflow or of one of its tasks, waiting for it. See ``nbflow.get_output``."""
     begin()
-    return taken(api.get_output(workflow_id, task_id=task_id))
+    return taken(looking.get_output(workflow_id, task_id=task_id))
 
 
-def get_output_async(workflow_id: str, *, task_id: str | None = None) -> api.Output:
+def get_output_async(workflow_id: str, *, task_id: str | None = None) -> looking.Output:
     """Return an object ref of the value of a workflow or of one of its tasks."""
     begin()
-    return api.get_output_async(workflow_id, task_id=task_id)
+    return looking.get_output_async(workflow_id, task_id=task_id)
 
 
 def list_all(status_filter: WorkflowStatus | str | set[Any] | None = None) -> list[tuple[str, WorkflowStatus]]:
     """Return (id, status) of every workflow, or of those with one of the given statuses."""
     begin()
-    return api.list_all(status_filter)
+    return looking.list_all(status_filter)
 
 
 def get_status(workflow_id: str) -> WorkflowStatus:
     """Return the status of a workflow. Raises WorkflowNotFoundError."""
     begin()
-    return api.get_status(workflow_id)
+    return looking.get_status(workflow_id)
 
 
 def get_metadata(workflow_id: str, task_id: str | None = None) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def get_metadata(workflow_id: str, task_id: str | None = None) -> dict[str, Any]
     ``nbflow.get_progress(workflow_id)`` is all its tasks at once.
     """
     begin()
-    return api.get_metadata(workflow_id, task_id)
+    return looking.get_metadata(workflow_id, task_id)
 
 
 def cancel(workflow_id: str) -> None:

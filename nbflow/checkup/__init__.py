@@ -1,0 +1,1 @@
+"""What works here and what not: Python and kernel, front end, storage, extras: ``nf.doctor()``, ``nbflow doctor``."""
