@@ -26,10 +26,20 @@ def cleaned(wires: Sequence[Json], state: RunState) -> list[Json]:
     kept, calls = _kept(state)
     waits = [wire for wire in wires if wire.get("t") == "wait"]
     asked = {wire.get("key") for wire in waits if wire.get("p") or wire["n"] in kept}
-    found = []
+    found: list[Json] = []
+    place = 0
     for wire in wires:
         kind, is_kept = wire.get("t"), wire.get("n") in kept
-        if is_kept and (kind == "fired" or (kind == "done" and wire.get("v") == state.nodes[wire["n"]].value)):
+        if kind == "condensed":
+            what, content = wire["what"], wire["content"]
+            if what == "nodes":
+                wire, place = _nodes(wire, place, kept, calls)
+            elif what == "staged":
+                wire = {**wire, "content": [content[0], [_spec(spec, calls) for spec in content[1]]]}
+            elif what in ("machine", "flow"):
+                wire = _emptied(wire)
+            found.append(wire)
+        elif is_kept and (kind == "fired" or (kind == "done" and wire.get("v") == state.nodes[wire["n"]].value)):
             found.append(wire)
         elif kind == "nodes":
             found.append({**wire, "specs": [_spec(spec, calls) for spec in wire["specs"]]})
@@ -75,6 +85,27 @@ def _kept(state: RunState) -> tuple[set[int], list[Any]]:
             calls.append(node.spec.call)
             work.extend(node.spec.deps)
     return kept, calls
+
+
+def _nodes(wire: Json, place: int, kept: set[int], calls: list[Any]) -> tuple[Json, int]:
+    """Return condensed nodes without their values, and the index of the first node behind them."""
+    found: list[Any] = []
+    for node in wire["content"]:
+        if type(node) is int:
+            place += node
+            found.append(node)
+            continue
+        own = {key: node[key] if place in kept else _emptied(node[key]) for key in ("v", "ev", "x") if key in node}
+        if "wait" in node:
+            prompt = node["wait"].get("prompt")
+            shorter = {**node["wait"], "prompt": {**prompt, "show": None}} if prompt else node["wait"]
+            own["wait"] = shorter if place in kept else _emptied(shorter)
+        if "made" in node:
+            spec, values = node["made"]
+            own["made"] = [_spec(spec, calls), [[i, _spec(value, calls)] for i, value in values]]
+        found.append({**node, **own, "spec": _spec(node["spec"], calls)})
+        place += 1
+    return {**wire, "content": found}, place
 
 
 def _spec(spec: list[Any], calls: list[Any]) -> list[Any]:

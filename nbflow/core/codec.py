@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import MISSING, Field, asdict, fields
+from functools import lru_cache
 from typing import Any
 
-from . import machine, rules
+from . import condensing, machine, rules
 from .graph import Code, Json, NodeSpec
-from .records import RECORDS, Record
+from .records import RECORDS, Record, TaskSucceeded
 from .retry import DEFAULT_OPTIONS, Options, RetryPolicy
 
 _KEYS = {
     "node": "n", "value": "v", "attempt": "a", "started": "s", "ended": "e", "output": "o", "error": "x",
     "token": "k", "owner": "w", "workflow_id": "id", "metadata": "m", "environment": "env", "retry_at": "ra",
     "event_id": "id", "payload": "v", "deadline": "dl", "fallback": "fb", "prompt": "p", "undelivered": "u",
+    "must": "!",
 }  # fmt: skip
 
-KNOWN: dict[str, type[Record]] = {**RECORDS, **machine.RECORDS, **rules.RECORDS}
+KNOWN: dict[str, type[Record]] = {**RECORDS, **machine.RECORDS, **rules.RECORDS, **condensing.RECORDS}
 """Every kind of record, by its tag."""
 
-_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=True, check_circular=False).encode
 _REQUIRED = object()
+
+
+def _make_encoder() -> Callable[[Any], str]:
+    """Return what makes JSON: ``JSONEncoder.encode`` makes its C part anew each time, 1.2 us of 4.4 for a result."""
+    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=True, check_circular=False)
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    made = make(None, encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False)
+    return lambda wire: "".join(made(wire, 0))
+
+
+_encode_json = _make_encoder()
 
 
 class UnknownRecord(ValueError):
@@ -36,12 +51,32 @@ def _default(field: Field[Any]) -> Any:
 
 def encode(record: Record) -> str:
     """Return one record as a line of ASCII JSON without a newline. Raises ValueError on NaN."""
+    if type(record) is TaskSucceeded:
+        return _encode_result(record)
     wire: Json = {"t": record.tag}
     for name, key, default, to_wire, _ in _SHAPES[type(record)]:
         value = getattr(record, name)
         if default is _REQUIRED or value != default:
             wire[key] = value if to_wire is None else to_wire(value)
     return _encode_json(wire)
+
+
+def _encode_result(record: TaskSucceeded) -> str:
+    """Return the same line as for any record, in half of its time: most of a journal is results."""
+    line = f'{{"t":"done","n":{record.node},"v":{_encode_json(record.value)}'
+    if record.started != 0.0:
+        line += f',"s":{_moment(record.started)}'
+    if record.ended != 0.0:
+        line += f',"e":{_moment(record.ended)}'
+    if record.attempt != 1:
+        line += f',"a":{record.attempt}'
+    return line + (',"caught":true}' if record.caught else "}")
+
+
+@lru_cache(maxsize=64, typed=True)
+def _moment(at: float) -> str:
+    """Return a time as JSON: tiny tasks end many in a millisecond, and to print a float takes half a microsecond."""
+    return _encode_json(at)
 
 
 def decode(wire: Json) -> Record | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .cheap import cheap
+
 
 class Command:
     """The base of all commands."""
@@ -11,6 +13,7 @@ class Command:
     __slots__ = ()
 
 
+@cheap
 @dataclass(frozen=True, slots=True)
 class StartTask(Command):
     """Run the body of a node; answer with TaskSucceeded, TaskGrew, TaskAttemptFailed or TaskFailed."""
@@ -81,6 +84,7 @@ class StopTask(Command):
     node: int
 
 
+@cheap
 @dataclass(frozen=True, slots=True)
 class DropValue(Command):
     """No unfinished node needs the value of this one: it may leave memory."""

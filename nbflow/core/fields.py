@@ -94,6 +94,10 @@ def _asked(fields: Any, name: str, hint: Any) -> bool:
     return origin is typing.Required or (origin is not typing.NotRequired and name in fields.__required_keys__)
 
 
+def _factory(field: dataclasses.Field[Any]) -> Any:
+    return field.default_factory
+
+
 def _dataclass_members(fields: Any) -> Iterator[Member]:
     hints = _hints(fields if isinstance(fields, type) else type(fields))
     for field in dataclasses.fields(fields):
@@ -103,8 +107,8 @@ def _dataclass_members(fields: Any) -> Iterator[Member]:
         # By type: a class that comes out of a pickle, as that of a notebook does, has a MISSING of its own.
         if not isinstance(field.default, type(dataclasses.MISSING)):
             default = field.default
-        elif not isinstance(field.default_factory, type(dataclasses.MISSING)):
-            default = field.default_factory()
+        elif not isinstance(make := _factory(field), type(dataclasses.MISSING)):
+            default = make()
         words = {str(key): value for key, value in field.metadata.items() if key in ("title", "description", "format")}
         yield field.name, hints[field.name], default, words
 

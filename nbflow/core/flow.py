@@ -29,6 +29,7 @@ from .graph import FORGOTTEN, NodeKind
 from .status import NodeStatus
 
 if TYPE_CHECKING:
+    from .node import Node
     from .records import EventReceived
     from .state import RunState
 
@@ -119,26 +120,15 @@ def give(state: RunState, index: int, event: EventReceived, commands: list[Comma
 def finish(state: RunState, index: int, commands: list[Command]) -> None:
     """Tell everybody who waited for a node that it has its value."""
     nodes, work = state.nodes, [index]
-    live = state.live
     while work:
         current = work.pop()
         node = nodes[current]
-        for other in node.dependents:
-            dependent = nodes[other]
-            if dependent.spec.kind is NodeKind.ANY:
-                heappush(state.choices, other)
-                continue
-            dependent.missing -= 1
-            if dependent.missing == 0 and live and dependent.status is N.PENDING and dependent.needed:
-                if dependent.spec.kind is NodeKind.VALUE:
-                    state.set_status(other, N.DONE)
-                    work.append(other)
-                else:
-                    start(state, other, commands)
-        node.dependents = ()
+        if node.dependents:
+            work.extend(_supply(state, node, commands))
         if node.followers:
             work.extend(_lead(state, current, commands))
-        if node.output < 0 and not node.spec.kind.composed:
+        composed = node.spec.kind.composed
+        if node.output < 0 and not composed and node.spec.deps:
             release(state, node.spec.deps, commands)
         if node.owner >= 0 and nodes[node.owner].spec.kind is NodeKind.DRIVER:
             commands.append(CallEnded(node.owner, current))
@@ -146,8 +136,28 @@ def finish(state: RunState, index: int, commands: list[Command]) -> None:
             commands.append(FinishRun())
         elif node.uses == 0 and node.alias < 0:
             commands.append(DropValue(current))
-            if node.spec.kind.composed:
+            if composed:
                 release(state, node.inputs, commands)
+
+
+def _supply(state: RunState, node: Node, commands: list[Command]) -> list[int]:
+    """Tell the nodes that waited for one that its value is there; return those that are finished by it."""
+    nodes, live, finished = state.nodes, state.live, []
+    dependents, node.dependents = node.dependents, ()
+    for other in dependents:
+        dependent = nodes[other]
+        kind = dependent.spec.kind
+        if kind is NodeKind.ANY:
+            heappush(state.choices, other)
+            continue
+        dependent.missing -= 1
+        if dependent.missing == 0 and live and dependent.status is N.PENDING and dependent.needed:
+            if kind is NodeKind.VALUE:
+                state.set_status(other, N.DONE)
+                finished.append(other)
+            else:
+                start(state, other, commands)
+    return finished
 
 
 def _lead(state: RunState, index: int, commands: list[Command]) -> list[int]:

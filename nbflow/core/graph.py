@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from .cheap import cheap
 from .retry import DEFAULT_OPTIONS, Options
 
 Json = dict[str, Any]
@@ -28,6 +29,8 @@ def is_gone(stored: Json | None) -> bool:
 class NodeKind(StrEnum):
     """What it takes to finish a node."""
 
+    composed: bool
+    """True when the value is made of the values of others, and nothing is stored for it."""
     TASK = "t"
     """Call a body."""
     EVENT = "e"
@@ -39,11 +42,9 @@ class NodeKind(StrEnum):
     ANY = "a"
     """Nothing but the first of its parts that is done; the others are put aside."""
 
-    @property
-    def composed(self) -> bool:
-        """True when the value is made of the values of others, and nothing is stored for it."""
-        return self is NodeKind.VALUE or self is NodeKind.ANY
 
+for _kind in NodeKind:  # no property: it is asked several times for each node that ends
+    _kind.composed = _kind in (NodeKind.VALUE, NodeKind.ANY)
 
 _KINDS = {kind.value: kind for kind in NodeKind}
 
@@ -65,6 +66,7 @@ class Code:
     source: str = ""
 
 
+@cheap
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One node: ``deps`` are the nodes whose values it needs, ``call`` is the stored form of its arguments.

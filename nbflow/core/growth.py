@@ -29,7 +29,7 @@ def adopt(state: RunState, output: int) -> None:
     """Make the nodes that lie ready the graph of the run; known ids keep their place and what they have."""
     specs: list[NodeSpec] = state.staged.pop(TOP, [])
     before = {node.node_id: i for i, node in enumerate(state.nodes) if node.owner == TOP}
-    places: list[int] = []
+    known, places = len(state.nodes), list[int]()
     for spec in specs:
         place = before.pop(spec.node_id, -1)
         if place < 0:
@@ -39,6 +39,9 @@ def adopt(state: RunState, output: int) -> None:
     stale, unmoved, earlier = [], places == list(range(len(places))), dict[int, NodeSpec]()
     for spec, place in zip(specs, places, strict=True):
         moved = spec if unmoved else spec.at(tuple([places[dep] for dep in spec.deps]))
+        if place >= known:
+            state.nodes[place].spec = moved  # it has nothing yet that could be stale
+            continue
         if state.nodes[place].spec.kind is not spec.kind or choice.is_stale(state.nodes[place], moved):
             stale.append(place)
         earlier[place] = _replace(state, place, moved)
@@ -55,6 +58,7 @@ def _replace(state: RunState, place: int, spec: NodeSpec) -> NodeSpec:
     """Give a node its new spec and return the one before."""
     node = state.nodes[place]
     before, node.spec = node.spec, spec
+    (state.silent.add if spec.kind is NodeKind.VALUE else state.silent.discard)(place)
     unanswered = node.wait is not None and node.event is None and not node.status.finished
     if unanswered and changes.differs(state, before, spec):
         node.wait = None  # the open question is not the one of the new graph: ask that

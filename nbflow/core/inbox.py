@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,13 +17,76 @@ RESERVED = "nbflow:"
 """Keys that begin so are nbflow's own: nobody waits for them and nobody sends them as an event."""
 
 
+MARK = 8
+"""Bytes that are kept of an id, besides the 12 bits that choose its bucket."""
+
+
+class Seen:
+    """Every id that was ever added, in some ten bytes each and for as long as the run is.
+
+    Kept are 76 bits of a digest. Among a million ids the odds that a new one is taken for one of them are 1 to 10^17.
+
+    >>> seen = Seen()
+    >>> seen.add("a")
+    >>> "a" in seen, "b" in seen, len(seen)
+    (True, False, 1)
+    """
+
+    __slots__ = ("_buckets", "_count")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, bytearray] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, event_id: str) -> bool:
+        bucket, mark = _mark(event_id)
+        return _holds(self._buckets.get(bucket, b""), mark)
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """Yield what is kept, by bucket, in the form that ``take`` needs."""
+        return ((bucket, bytes(found)) for bucket, found in self._buckets.items())
+
+    def take(self, marks: Iterable[tuple[int, bytes]]) -> None:
+        """Take in what another one kept; nothing of it may be here."""
+        for bucket, found in marks:
+            self._buckets.setdefault(bucket, bytearray()).extend(found)
+            self._count += len(found) // MARK
+
+    def add(self, event_id: str) -> None:
+        """Remember an id. Idempotent."""
+        bucket, mark = _mark(event_id)
+        found = self._buckets.get(bucket)
+        if found is None:
+            self._buckets[bucket] = bytearray(mark)
+        elif _holds(found, mark):
+            return
+        else:
+            found += mark
+        self._count += 1
+
+
+def _mark(event_id: str) -> tuple[int, bytes]:
+    found = blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=MARK + 2).digest()
+    return int.from_bytes(found[:2], "big") & 0xFFF, found[2:]
+
+
+def _holds(bucket: bytes | bytearray, mark: bytes) -> bool:
+    place = bucket.find(mark)
+    while place >= 0 and place % MARK:
+        place = bucket.find(mark, place + 1)
+    return place >= 0
+
+
 class Inbox:
     """Unconsumed events by key, oldest first, and the ids of all events ever received."""
 
-    __slots__ = ("_by_key", "_order", "_seen")
+    __slots__ = ("_by_key", "_order", "seen")
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self.seen = Seen()
         self._by_key: dict[str, deque[EventReceived]] = {}
         self._order: dict[str, EventReceived] = {}
 
@@ -31,13 +95,13 @@ class Inbox:
 
     def knows(self, event_id: str) -> bool:
         """Tell whether this event was received before, consumed or not."""
-        return event_id in self._seen
+        return event_id in self.seen
 
     def accept(self, event: EventReceived) -> bool:
         """Remember the id of an event; return False when it is a repetition."""
-        if event.event_id in self._seen:
+        if event.event_id in self.seen:
             return False
-        self._seen.add(event.event_id)
+        self.seen.add(event.event_id)
         return True
 
     def keep(self, event: EventReceived) -> None:

@@ -245,7 +245,7 @@ def _ask(state: RunState, machine: m.Machine, at: float) -> None:
         key = f"{name}@{state.tokens}"
         node.wait = WaitOpened(index, state.tokens, at, key, until, fallback, prompt)
         if prompt is not None:
-            state.asked[index] = None
+            state.asked.add(index, name, node.wait)
         node.value, node.started, node.ended = None, at, 0.0
         state.set_status(index, N.PENDING)
         machine.asked[key] = index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .graph import TOP, Json, NodeSpec
+from .graph import FORGOTTEN, TOP, Json, NodeKind, NodeSpec
 from .records import WaitOpened
 from .status import NodeStatus
 
@@ -79,3 +79,7 @@ class Node:
     def describe(self) -> dict[str, Any]:
         """Return what an error message should say about the node."""
         return {name: getattr(self, name) for name in ("node_id", "status", "attempt", "missing", "owner", "error")}
+
+
+TOMB = Node(NodeSpec("", NodeKind.TASK), FORGOTTEN)
+"""Stands for every node that left its run: its place stays, since the others are known by theirs. Never changed."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from .cheap import cheap
 from .graph import TOP, Code, Json, NodeSpec
 
 
@@ -126,6 +127,7 @@ class TaskStarted(NodeRecord):
     started: float
 
 
+@cheap
 @dataclass(frozen=True, slots=True)
 class TaskSucceeded(NodeRecord):
     """A node has its value; None as ``value`` means that it lives in memory only."""
@@ -343,7 +345,6 @@ RECORDS: dict[str, type[Record]] = {
         RunCreated, RunOpened, CodeAdded, NodesAdded, GraphCommitted, RunStarted, NodesReset,
         NodesRecoded, RunForked, TaskStarted, TaskSucceeded, TaskGrew, TaskAttemptFailed, RetryDue, TaskFailed,
         WaitOpened, Notified, EventReceived, ListenerFired, ListenerCommitted, WaitExpired,
-        NodesCalled, CallAgain, CallStopped, CallsForgotten,
-        RunSucceeded, RunFailed, RunCanceled, RunDetached,
+        NodesCalled, CallAgain, CallStopped, CallsForgotten, RunSucceeded, RunFailed, RunCanceled, RunDetached,
     )
 }  # fmt: skip

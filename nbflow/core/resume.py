@@ -50,12 +50,15 @@ def reset(state: RunState, indices: Iterable[int]) -> None:
 
     A grown node that grew itself has dropped its arguments: then the node that made it is run again.
     """
+    work = list(indices)
+    if not work:
+        return
     consumers: dict[int, list[int]] = {}
     for index, node in enumerate(state.nodes):
         if node.owner != FORGOTTEN:
             for dep in node.inputs:
                 consumers.setdefault(dep, []).append(index)
-    work, seen, again = list(indices), set(), set()
+    seen, again = set(), set()
     while work:
         index = work.pop()
         node = state.nodes[index]
@@ -135,9 +138,10 @@ def plan(state: RunState, commands: list[Command]) -> None:
     for index in order:
         node = nodes[index]
         for dep in node.inputs:
-            nodes[state.resolve(dep)].uses += 1
-            if not nodes[dep].status.finished:
-                nodes[dep].dependents = dependents = nodes[dep].dependents or []
+            needed = nodes[dep]
+            (needed if needed.alias < 0 else nodes[state.resolve(dep)]).uses += 1
+            if not needed.status.finished:
+                needed.dependents = dependents = needed.dependents or []
                 dependents.append(index)
                 node.missing += node.spec.kind is not NodeKind.ANY
     choice.put_aside(state)
@@ -157,7 +161,8 @@ def _needed(state: RunState) -> tuple[list[int], list[int]]:
         if node.needed:
             continue
         node.needed = True
-        _recall(state, index)
+        if node.status is not N.PENDING:
+            _recall(state, index)
         if node.status.finished:
             continue
         if node.status is N.GROWN:
@@ -166,7 +171,8 @@ def _needed(state: RunState) -> tuple[list[int], list[int]]:
                 work.append(node.output)
         else:
             needed.append(index)
-            work.extend(node.inputs)
+            if node.spec.deps:
+                work.extend(node.inputs)
             if node.spec.kind is NodeKind.DRIVER:
                 work.extend(call for call in calls.calls_of(state, index) if nodes[call].status is N.GROWN)
     return sorted(needed), sorted(grown)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from ..errors import InvalidTransition
-from . import bodies, calls, changes, choice, flow, growth, moves, resume, rules, waits
+from . import bodies, calls, changes, choice, condensing, flow, growth, moves, resume, rules, waits
 from . import records as r
+from .asked import Asked
 from .commands import Command
-from .graph import FORGOTTEN, TOP, Code, Json
+from .graph import FORGOTTEN, TOP, Code, Json, NodeKind
 from .inbox import Inbox
-from .node import Node
+from .node import TOMB, Node
 from .status import NodeStatus, WorkflowStatus
 from .table import RUN_TRANSITIONS, TRANSITIONS
 from .tell import RECENT, lately
@@ -28,10 +29,11 @@ class RunState:
     """Everything that is known about one run. ``changed`` collects node indices for views to drain.
 
     ``driver`` is the node that moves a state machine or a flow, -1 in a graph of tasks; ``parts`` holds what such a
-    front keeps beside the nodes, by driver.
+    front keeps beside the nodes, by driver. ``remembers`` keeps nodes that left the run, for who tells its story.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, remembers: bool = False) -> None:
+        self.remembers: Final = remembers
         self.workflow_id = ""
         self.name = ""
         self.metadata: Json = {}
@@ -58,7 +60,9 @@ class RunState:
         self.driver = -1
         self.parts: dict[int, Any] = {}
         self.waiting: dict[str, list[int]] = {}
-        self.asked: dict[int, None] = {}
+        self.asked: Final = Asked()
+        self.silent: set[int] = set()
+        """The nodes that nobody sees: values in the graph."""
         self.recheck = False
         self.choices: list[int] = []
         self._recent: deque[r.Record] = deque(maxlen=RECENT)
@@ -120,11 +124,13 @@ class RunState:
     def add(self, node: Node) -> None:
         """Take a new node in at the next index."""
         self.changed.add(len(self.nodes))
+        if node.spec.kind is NodeKind.VALUE:
+            self.silent.add(len(self.nodes))
         self.nodes.append(node)
         self.counts[node.status] += 1
 
     def forget(self, index: int) -> None:
-        """Leave a node out of everything but the history: a name, a count, a late record of its body. Idempotent."""
+        """Leave a node out of everything but the history; its place stays, for late records. Idempotent."""
         node = self.nodes[index]
         if node.owner == FORGOTTEN:
             return
@@ -133,9 +139,12 @@ class RunState:
         if self.index.get(node.node_id) == index:
             del self.index[node.node_id]
         node.value = node.event = node.wait = None
-        self.asked.pop(index, None)
+        self.asked.discard(index)
+        self.silent.discard(index)
         node.status = NodeStatus.PENDING
         self.changed.add(index)
+        if not self.remembers:
+            self.nodes[index] = TOMB
 
     def set_status(self, index: int, status: NodeStatus) -> None:
         """Move a node and keep the counts."""
@@ -273,4 +282,5 @@ _HANDLERS: dict[type[r.Record], Handler] = {
     **calls.HANDLERS,
     **moves.HANDLERS,
     **rules.HANDLERS,
+    **condensing.HANDLERS,
 }

@@ -6,7 +6,12 @@ from enum import StrEnum
 
 
 class WorkflowStatus(StrEnum):
-    """The state of a run, equal to its own name as a string."""
+    """The state of a run, equal to its own name as a string.
+
+    >>> import nbflow as nf
+    >>> nf.WorkflowStatus.FAILED == "FAILED", nf.WorkflowStatus.RESUMABLE.ended
+    (True, False)
+    """
 
     PENDING = "PENDING"
     """Accepted and stored, waiting for its turn."""
@@ -29,6 +34,10 @@ _ENDED = frozenset({WorkflowStatus.SUCCESSFUL, WorkflowStatus.FAILED, WorkflowSt
 class NodeStatus(StrEnum):
     """The state of one node of a run."""
 
+    finished: bool
+    """True when the node has a value."""
+    active: bool
+    """True when something is under way for the node."""
     PENDING = "pending"
     QUEUED = "queued"
     RUNNING = "running"
@@ -46,16 +55,6 @@ class NodeStatus(StrEnum):
     SKIPPED = "skipped"
     CANCELED = "canceled"
 
-    @property
-    def finished(self) -> bool:
-        """True when the node has a value."""
-        return self is NodeStatus.DONE or self is NodeStatus.RESTORED
-
-    @property
-    def active(self) -> bool:
-        """True when something is under way for the node."""
-        return self in _ACTIVE
-
 
 _ACTIVE = frozenset(
     {
@@ -67,3 +66,6 @@ _ACTIVE = frozenset(
         NodeStatus.GROWN,
     }
 )
+for _status in NodeStatus:  # no properties: both are asked several times for each node that ends
+    _status.finished = _status in (NodeStatus.DONE, NodeStatus.RESTORED)
+    _status.active = _status in _ACTIVE

@@ -43,7 +43,7 @@ def story(records: Iterable[r.Record], node_id: str) -> list[str]:
 def rows(records: Iterable[r.Record], node_id: str) -> list[Row]:
     """Return all that happened to a node, oldest first; empty when the run never had it."""
     known = list(records)
-    final = RunState()
+    final = RunState(remembers=True)
     for record in known:
         try:
             final.handle(record)
@@ -54,7 +54,7 @@ def rows(records: Iterable[r.Record], node_id: str) -> list[Row]:
 
 
 def _rows(records: list[r.Record], wanted: set[int]) -> list[Row]:
-    state, rows = RunState(), []
+    state, rows = RunState(remembers=True), []
     last = -1
     for number, record in enumerate(records):
         before = {index: state.nodes[index].status for index in wanted if index < len(state.nodes)}

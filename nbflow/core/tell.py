@@ -44,7 +44,7 @@ _SENTENCES: dict[type[r.Record], Callable[[Any], str]] = {
     FlowDefined: lambda x: f"the flow was given {_count(len(x.tasks), 'task')}",
     RulesEvaluated: lambda x: _evaluated(x),
     **machine.SENTENCES,
-    Condensed: lambda x: f"all before was condensed: {x.what}",
+    Condensed: lambda x: f"what came before was condensed: {x.what}",
     r.RunSucceeded: lambda x: "the run succeeded",
     r.RunFailed: lambda x: f"the run failed at node {x.node}",
     r.RunCanceled: lambda x: "the run was canceled" + (f" by {x.by}" if x.by else ""),

@@ -25,7 +25,7 @@ def opened(state: RunState, wait: WaitOpened, commands: list[Command]) -> None:
     node = state.nodes[wait.node]
     node.wait, node.started, node.told = wait, wait.at, ()
     if wait.prompt is not None:
-        state.asked[wait.node] = None
+        state.asked.add(wait.node, node.node_id, wait)
     while wait.key and (early := state.inbox.take(wait.key)) is not None:
         if flow.give(state, wait.node, early, commands):
             return

@@ -36,6 +36,9 @@ class Committer:
         durable: Durable, trouble: Trouble,
     ) -> None:  # fmt: skip
         self._journal = journal
+        self._window = getattr(journal, "window", 0.0)
+        """Seconds between the beginnings of two commits: a storage that is far away, and asks money for each, says so."""
+        self._began = -self._window
         self._loop = loop
         self._writer = writer
         self._durable = durable
@@ -45,13 +48,20 @@ class Committer:
         self._scheduled = False
         self._busy = False
         self._stopped = False
+        self._over = False
         self._seconds = 0.0
         self._idle: list[asyncio.Future[None]] = []
+        self._turns: list[asyncio.Future[None]] = []
+        self._newer: list[Record] | None = None
         self.acknowledged = 0
+        """Records that are in the journal, and in the state."""
 
     def write(self, record: Record) -> None:
         """Commit a record soon, together with the others of this moment. Raises ValueError for one that is no JSON."""
-        self._lines.append(encode(record))
+        line = encode(record)
+        if self._over:
+            return  # else who waits for what is written would wait for ever
+        self._lines.append(line)
         self._batch.append(record)
         if not self._scheduled:
             self._scheduled = True
@@ -69,6 +79,46 @@ class Committer:
             self._idle.append(waiter)
             await waiter
 
+    def follow(self) -> list[Record]:
+        """Return a list that every record joins that is acknowledged from now on, until ``follow_no_more``."""
+        self._newer = []
+        return self._newer
+
+    def follow_no_more(self) -> None:
+        """Let the list be."""
+        self._newer = None
+
+    async def exchange(self, work: Callable[[], int]) -> None:
+        """Replace the journal between two commits: ``work`` does it, in the writer's thread, and counts its records.
+
+        When it fails the journal is taken for unusable, and opened anew. Raises what it raises, CancelledError when
+        nothing is written any more.
+        """
+        while self._busy and not self._stopped:
+            turn = self._loop.create_future()
+            self._turns.append(turn)
+            await turn
+        if self._stopped:
+            raise asyncio.CancelledError("nothing is written any more")
+        self._busy = True
+        working = self._loop.run_in_executor(self._writer, work)
+        try:
+            while not working.done():
+                try:
+                    await asyncio.wait([working])
+                except asyncio.CancelledError:
+                    pass  # whoever gives it up must wait too: nobody may write before it is done
+            self.acknowledged = working.result()
+        except Exception as error:
+            self._stopped = True
+            self._trouble([], [], error)
+            raise
+        finally:
+            self._busy = False
+            self._flush()
+            if not self.pending:
+                self._wake()
+
     def resume(self, journal: RunJournal, written: list[Record]) -> None:
         """Go on with a new journal; ``written`` is the batch that met trouble and is in it now."""
         self._journal, self._stopped = journal, False
@@ -77,18 +127,20 @@ class Committer:
 
     def stop(self) -> None:
         """Write nothing any more; what is not durable is dropped."""
-        self._stopped = True
+        self._stopped = self._over = True
         self._batch.clear()
         self._lines.clear()
+        for turn in self._turns:
+            turn.cancel()
         self._wake()
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self._busy or self._stopped or not self._batch:
+        if self._busy or self._stopped or not self._batch or (self._window and self._waits_for_window()):
             return
         records, self._batch = self._batch, []
         lines, self._lines = self._lines, []
-        if self._seconds < QUICK_SECONDS and len(lines) <= QUICK_RECORDS:
+        if not self._window and self._seconds < QUICK_SECONDS and len(lines) <= QUICK_RECORDS:
             try:
                 self._append(lines)
             except Exception as error:
@@ -100,6 +152,16 @@ class Committer:
         self._busy = True
         future = self._writer.submit(self._append, lines)
         future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._written, records, lines, done))
+
+    def _waits_for_window(self) -> bool:
+        """Come back later when the last commit began just now; what is written until then goes along."""
+        early = self._began + self._window - self._loop.time()
+        if early > 0:
+            self._scheduled = True
+            self._loop.call_later(early, self._flush)
+            return True
+        self._began = self._loop.time()
+        return False
 
     def _append(self, lines: list[str]) -> None:
         began = time.perf_counter()
@@ -115,10 +177,18 @@ class Committer:
             self._trouble(records, lines, error)
             return
         self._acknowledge(records)
-        self._flush()
+        waiting = [turn for turn in self._turns if not turn.done()]
+        self._turns = waiting[1:]
+        if waiting:
+            waiting[0].set_result(None)
+            self._loop.call_soon(self._flush)  # behind whom the turn is given to
+        else:
+            self._flush()
 
     def _acknowledge(self, records: list[Record]) -> None:
         self.acknowledged += len(records)
+        if self._newer is not None:
+            self._newer += records
         self._durable(records)
         if not self._batch and not self._busy:
             self._wake()

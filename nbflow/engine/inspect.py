@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.graph import NodeKind, is_gone
+from ..core.graph import FORGOTTEN, NodeKind, is_gone
 from ..core.state import RunState
 from ..core.status import NodeStatus, WorkflowStatus
 from ..dag.template import fill
@@ -100,7 +100,7 @@ def run_progress(state: RunState, status: WorkflowStatus, told: dict[int, tuple[
     tasks: Json = {}
     done = 0
     for index, node in enumerate(state.nodes):
-        if node.spec.kind is NodeKind.VALUE:
+        if node.spec.kind is NodeKind.VALUE or node.owner == FORGOTTEN:
             continue
         done += node.status.finished
         found: Json = {"status": node.status, "attempts": node.attempt}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..core.graph import FORGOTTEN, Json, NodeKind
+from ..core.graph import FORGOTTEN, Json
 from ..core.node import Node
 from ..core.state import RunState
 from ..core.status import NodeStatus, WorkflowStatus
@@ -16,11 +16,11 @@ def summary_of(state: RunState, trouble: str = "") -> Json:
     ``counts`` has the nodes that a person sees, by status; ``questions`` those that can be answered now, in a run that
     was let go too. The prompts stay in the journal: a question's ``token`` tells whether they have to be read again.
     """
-    counts = Counter(
-        node.status for node in state.nodes if node.spec.kind is not NodeKind.VALUE and node.owner != FORGOTTEN
-    )
+    counts = Counter(state.counts)
+    counts.subtract(Counter(state.nodes[index].status for index in state.silent))
     paused = state.status is WorkflowStatus.RESUMABLE
-    questions = [_question(node) for node in state.nodes if _asks(node, paused)] if state.waiting or paused else []
+    asked = [state.nodes[index] for index in sorted(state.asked)] if state.waiting or paused else []
+    questions = [_question(node) for node in asked if _asks(node, paused)]
     return {
         "workflow_id": state.workflow_id,
         "name": state.name,

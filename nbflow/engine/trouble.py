@@ -7,22 +7,28 @@ opened anew, which shows what did, and only what did not is written again.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.records import Record
-from ..errors import Fenced, RunIsLive, StorageError, StorageFull, WorkflowNotFoundError
+from ..errors import Fenced, RunIsLive, StorageError, StorageFull, StorageUnreachable, WorkflowNotFoundError
 from ..storage import values
 from ..storage.base import RunJournal
 
 if TYPE_CHECKING:
     from .runner import Runner
 
+T = TypeVar("T")
+
 _log = logging.getLogger("nbflow")
 PAUSE = 1.0
 """Seconds between attempts to go on."""
 TRIES = 5
-"""Attempts to go on after an error that is not a full disk."""
+"""Attempts to go on after an error that is none of those below."""
+PASSING: dict[type[BaseException], str] = {StorageFull: "STORAGE_FULL", StorageUnreachable: "STORAGE_UNREACHABLE"}
+"""Errors that pass when somebody frees space or the network is back, however long that takes."""
 
 
 class Trouble:
@@ -38,12 +44,20 @@ class Trouble:
 
         Raises CheckpointError, and StorageError when the storage fails again and again.
         """
+        return await self._patiently(lambda: values.encode(value, self.runner.blobs))
+
+    async def store_parts(self, stored: dict[str, Any], head: dict[str, Any], buffers: list[Any]) -> dict[str, Any]:
+        """Return the stored form of a value that another process has encoded, with its blob written. As ``store``."""
+        sha256, size = await self._patiently(lambda: self.runner.blobs.put_blob(head, buffers))
+        return {**stored, "blob": sha256, "size": size}
+
+    async def _patiently(self, store: Callable[[], T]) -> T:
         tries = 0
         while True:
             try:
-                stored: dict[str, Any] = await asyncio.to_thread(values.encode, value, self.runner.blobs)
+                stored = await asyncio.to_thread(store)
             except StorageError as error:
-                tries += not isinstance(error, StorageFull)
+                tries += type(error) not in PASSING
                 if tries > TRIES or isinstance(error, Fenced):
                     raise
                 if not self._told:
@@ -59,10 +73,10 @@ class Trouble:
         if isinstance(error, Fenced):
             self.runner.lost(error)
             return
-        if self.runner.leaving:
+        if self.runner.leaving or self.runner.closing:
             self.runner.committer.stop()
             return
-        self.reason = "STORAGE_FULL" if isinstance(error, StorageFull) else f"{type(error).__name__}: {error}"
+        self.reason = PASSING.get(type(error), f"{type(error).__name__}: {error}")
         self.runner.notice(f"The run pauses, nothing is lost: {error}")
         self.runner.notify()
         self.runner.loop.create_task(self._again(records, lines, error))
@@ -70,12 +84,13 @@ class Trouble:
     async def _again(self, records: list[Record], lines: list[str], error: BaseException) -> None:
         tries = 0
         while True:
-            tries += not isinstance(error, StorageFull)
+            tries += type(error) not in PASSING
             if tries > TRIES:
                 self.runner.lost(StorageError(f"its storage failed {TRIES} times in a row: {error}"))
                 return
             await asyncio.sleep(PAUSE)
             if self.runner.leaving or self.runner.closing:
+                self.runner.committer.stop()  # who ends the run waits for what is written
                 return
             try:
                 journal = await asyncio.to_thread(self._reopen, lines)
@@ -93,10 +108,19 @@ class Trouble:
         storage, workflow_id = runner.host.storage, runner.workflow_id
         fresh = not runner.committer.acknowledged and not storage.exists(workflow_id)
         journal = storage.create_run(workflow_id) if fresh else storage.open_run(workflow_id)
-        found = len(journal.records) - runner.committer.acknowledged
-        journal.records = []
-        if found < len(lines):
-            journal.append(lines[found:])
+        committer, newer = runner.committer, journal.records[runner.committer.acknowledged :]
+        try:
+            if not lines:  # a journal was to be condensed, and may be or not: all that is in it was acknowledged
+                committer.acknowledged = min(committer.acknowledged, len(journal.records))
+            if len(journal.records) < committer.acknowledged or newer != [*map(json.loads, lines[: len(newer)])]:
+                # what this process holds of the run is no longer all that has happened to it
+                raise Fenced(f"another process has gone on with run {workflow_id!r} meanwhile")
+            journal.records = []
+            if len(newer) < len(lines):
+                journal.append(lines[len(newer) :])
+        except BaseException:
+            journal.close()  # else its claim, that the run is live here, would turn the next attempt away
+            raise
         return journal
 
     def _go_on(self, journal: RunJournal, records: list[Record]) -> None:

@@ -58,8 +58,8 @@ class RunJournal(Blobs, Protocol):
     workflow_id: str
     epoch: int
     """Rises with every owner of the run."""
-    records: list[Json]
-    """All records of the run that were committed before it was opened; the engine may clear the list."""
+    records: Sequence[Json]
+    """All records of the run that were committed before it was opened, to be read in order; they may be dropped."""
 
     def append(self, records: Sequence[str]) -> None:
         """Commit encoded JSON records as one unit; they are durable when this returns.
@@ -69,8 +69,10 @@ class RunJournal(Blobs, Protocol):
         Raises ValueError, with nothing written, when a record is not one line of ASCII.
         """
 
-    def compact(self, records: Sequence[str], blobs: Collection[str]) -> None:
+    def compact(self, records: Sequence[str], blobs: Collection[str], young: float = 0.0) -> None:
         """Replace all records by these in one piece, and remove the large values that are not among ``blobs``.
+
+        One that was stored less than ``young`` seconds ago stays: the run goes on, and may be about to name it.
 
         Raises what ``append`` raises; after that, too, the handle is poisoned, and the run is as before or as wanted.
         """
@@ -97,6 +99,12 @@ class RunJournal(Blobs, Protocol):
         """Return the events that other processes left, oldest first. Cheap when there are none.
 
         Each is returned once to each owner; what was not acknowledged comes again to the next one.
+        """
+
+    def inbox_folder(self) -> str:
+        """Return a folder of this computer in which a name appears when an event is left; '' when there is none.
+
+        Then one has to ask ``poll_inbox`` now and then.
         """
 
     def ack_inbox(self, tokens: Sequence[str]) -> None:
@@ -174,8 +182,11 @@ class Storage(Protocol):
     def open_run(self, workflow_id: str, *, takeover: bool = False) -> RunJournal:
         """Own an existing run. Raises WorkflowNotFoundError, RunIsLive (unless takeover), StorageDamaged, Fenced."""
 
-    def read_run(self, workflow_id: str) -> list[Json]:
-        """Return the committed records without owning the run. Raises WorkflowNotFoundError, StorageDamaged."""
+    def read_run(self, workflow_id: str) -> Sequence[Json]:
+        """Return the committed records without owning the run, to be read in order.
+
+        Those of a long run are decoded as they are read, each time. Raises WorkflowNotFoundError, StorageDamaged.
+        """
 
     def read_log(self, workflow_id: str, node_id: str) -> str:
         """Return the last lines that a task has printed, '' when there are none. Raises WorkflowNotFoundError."""
@@ -208,6 +219,12 @@ class Storage(Protocol):
         """Make a damaged run usable again from the records before the damage; keep all files.
 
         Raises WorkflowNotFoundError, RunIsLive, and StorageDamaged when nothing can be read.
+        """
+
+    def sign_run(self, workflow_id: str) -> int:
+        """Sign a run as it stands, because its place is trusted; return how many records, 0 when it is signed.
+
+        Raises WorkflowNotFoundError, RunIsLive, StorageDamaged, SignatureError for another's key.
         """
 
     def stream(self, namespace: str) -> EventStream:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from nbflow.errors import StorageDamaged, StorageError
 
-from .frames import Frame, decode_frame, every_frame, scan
-from .os_calls import OS
+from .frames import Frame, decode_frame, every_frame, says_signed, scan
+from .os_calls import OS, READ_ONLY
+from .signing import RunSeals, Seal, Signer
+from .streamed import Records, Span
 
 VERSION = 1
+DECODED = 8 << 20
+"""Bytes of a journal whose records are held decoded; those behind them are decoded anew each time they are read."""
 Json = dict[str, Any]
 _SEGMENT = re.compile(r"j-(\d{8,})\.jsonl")
 
@@ -41,6 +46,8 @@ class Header(NamedTuple):
     workflow_id: str
     tail: Tail
     end: int
+    seal: Seal | None = None
+    """That of the frames behind it, when they are signed and it was checked."""
 
 
 @dataclass(slots=True)
@@ -53,11 +60,15 @@ class Chain:
     run: str = ""
     workflow_id: str = ""
     newest: int = 0
-    records: list[Json] = field(default_factory=list)
+    records: list[Json] | Records = field(default_factory=list)
     tail: Tail = field(default_factory=Tail)
     damage: str = ""
     pending: list[Json] = field(default_factory=list)
     """Records of a unit whose last frame has not come yet."""
+    signer: Signer | None = None
+    """Who signed the newest segment, None when nobody did: who goes on with it signs too."""
+    size: int = 0
+    """Bytes of the frames that were taken."""
 
 
 class _Missing(Exception):
@@ -82,16 +93,16 @@ def segment_numbers(calls: OS, folder: str) -> list[int]:
     return sorted((int(match[1]) for name in names if (match := _SEGMENT.fullmatch(name))), reverse=True)
 
 
-def read_chain(calls: OS, folder: str) -> Chain:
-    """Return the committed records of a journal.
+def read_chain(calls: OS, folder: str, seals: RunSeals | None = None) -> Chain:
+    """Return the committed records of a journal, with ``seals`` after their signatures have been checked.
 
-    Raises StorageError when a newer nbflow wrote it. Damage is returned, not raised.
+    Raises StorageError when a newer nbflow wrote it, SignatureError. Damage is returned, not raised.
     """
-    chain = _attempt(calls, folder)
+    chain = _attempt(calls, folder, seals)
     while chain.damage or not chain.newest:
         # A compaction between the listing and the reading empties old segments; then a newer one counts.
         seen = _newest(calls, folder)
-        chain = _attempt(calls, folder)
+        chain = _attempt(calls, folder, seals)
         if _newest(calls, folder) == seen:
             break
     return chain
@@ -111,11 +122,11 @@ def peek(calls: OS, folder: str) -> tuple[str, bool]:
     return found or ("", False)
 
 
-def _attempt(calls: OS, folder: str, below: int = 0) -> Chain:
+def _attempt(calls: OS, folder: str, seals: RunSeals | None, below: int = 0) -> Chain:
     try:
-        return _read_chain(calls, folder, below)
+        return _read_chain(calls, folder, seals, below)
     except _Missing as missing:
-        chain = _attempt(calls, folder, missing.number)
+        chain = _attempt(calls, folder, seals, missing.number)
         chain.damage = f"segment {missing.number} is missing"
         return chain
 
@@ -123,7 +134,7 @@ def _attempt(calls: OS, folder: str, below: int = 0) -> Chain:
 def _peek(calls: OS, folder: str) -> tuple[str, bool] | None:
     for number in segment_numbers(calls, folder):
         try:
-            raw = _read(calls, folder, number)
+            raw = _front(calls, folder, number)
         except _Missing:
             continue
         header = _header(raw, number)
@@ -139,7 +150,7 @@ def _newest(calls: OS, folder: str) -> tuple[int, bool]:
     """Return the number of the newest segment, and whether it has a header: a compaction changes one or the other."""
     for number in segment_numbers(calls, folder):
         try:
-            return number, _header(_read(calls, folder, number), number) is not None
+            return number, _header(_front(calls, folder, number), number) is not None
         except _Missing:
             break
     return 0, False
@@ -147,24 +158,44 @@ def _newest(calls: OS, folder: str) -> tuple[int, bool]:
 
 def run_of(calls: OS, fd: int, number: int) -> str:
     """Return which run an open segment says that it belongs to, empty when it has no header."""
+    return _identity(calls, fd, number)[0]
+
+
+def newest_run(calls: OS, folder: str) -> tuple[str, bool]:
+    """Return which run a folder holds, empty when it has none, and whether that is signed, from the newest header."""
+    for number in segment_numbers(calls, folder):
+        try:
+            fd = calls.open(segment_path(folder, number), READ_ONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            run, signed = _identity(calls, fd, number)
+        finally:
+            calls.close(fd)
+        if run:
+            return run, signed
+    return "", False
+
+
+def _identity(calls: OS, fd: int, number: int) -> tuple[str, bool]:
     raw = bytearray()
     while b"\n" not in raw and (piece := calls.read(fd, 1 << 16)):
         raw += piece
     header = _header(bytes(raw), number)
-    return header.run if header is not None else ""
+    return (header.run, says_signed(raw)) if header is not None else ("", False)
 
 
-def readable_frames(calls: OS, folder: str, number: int) -> list[Frame]:
+def readable_frames(calls: OS, folder: str, number: int, seals: RunSeals | None = None) -> list[Frame]:
     """Return every frame of a segment that can be read, whatever stands between them; none without its header.
 
     What the header carried over counts as a frame.
     """
     raw = _read(calls, folder, number)
-    header = _header(raw, number)
+    header = _header(raw, number, seals)
     if header is None:
         return []
     carried = Frame(header.tail.seq, header.tail.carried, False, 0, header.end)
-    return [carried, *every_frame(raw, header.end, header.salt)]
+    return [carried, *every_frame(raw, header.end, header.salt, header.seal)]
 
 
 def refuse_damage(chain: Chain, workflow_id: str) -> Chain:
@@ -177,14 +208,14 @@ def refuse_damage(chain: Chain, workflow_id: str) -> Chain:
     return chain
 
 
-def _read_chain(calls: OS, folder: str, below: int) -> Chain:
+def _read_chain(calls: OS, folder: str, seals: RunSeals | None, below: int) -> Chain:
     chain = Chain()
     segments: list[tuple[Header, bytes]] = []
     for number in segment_numbers(calls, folder):
         if below and number >= below:
             continue
         raw = _read(calls, folder, number)
-        header = _header(raw, number)
+        header = _header(raw, number, seals)
         if header is not None:
             segments.append((header, raw))
             break
@@ -194,9 +225,9 @@ def _read_chain(calls: OS, folder: str, below: int) -> Chain:
         raw = _read(calls, folder, older)
         if not raw:
             raise _Missing(older)
-        header = _header(raw, older)
+        header = _header(raw, older, seals)
         if header is None or header.run != segments[-1][0].run or header.tail.prev >= older:
-            chain = _read_chain(calls, folder, older)
+            chain = _read_chain(calls, folder, seals, older)
             chain.damage = f"the header of segment {older} is unreadable"
             return chain
         segments.append((header, raw))
@@ -214,29 +245,37 @@ def _replay(chain: Chain, segments: list[tuple[Header, bytes]]) -> None:
             return
         _take_header(chain, header)
         seal = segments[-1][0].tail.seal if segments else len(raw)
-        found = scan(raw[:seal], header.end, header.salt, header.tail.seq + 1)
-        for frame in found.frames:
-            _take(chain, header.number, frame)
+        counted = raw[:seal]
+        found = scan(
+            counted, header.end, header.salt, header.tail.seq + 1, partial(_take, chain, header, counted), header.seal
+        )
         if found.damage or (segments and found.end != seal):
             where = found.damage or f"it is readable up to byte {found.end}, and {seal} bytes count"
             chain.damage = f"segment {header.number}: {where}"
             return
-        seq = header.tail.seq + len(found.frames)
+        seq = found.seq - 1
 
 
 def _take_header(chain: Chain, header: Header) -> None:
     chain.run, chain.workflow_id, chain.newest = header.run, header.workflow_id, header.number
+    chain.signer = header.seal.signer if header.seal is not None else None
     chain.tail = header.tail
-    chain.records += chain.pending + header.tail.carried
+    chain.records.extend(chain.pending + header.tail.carried)
     chain.pending = []
 
 
-def _take(chain: Chain, number: int, frame: Frame) -> None:
-    chain.pending += frame.records
+def _take(chain: Chain, header: Header, raw: bytes, frame: Frame) -> None:
+    chain.size += frame.end - frame.start
+    if chain.size > DECODED and isinstance(chain.records, list):
+        chain.records = Records(chain.records)
+    if isinstance(chain.records, Records) and not chain.pending and not frame.more:
+        chain.records.add(Span(raw, header.salt, frame.start, frame.end), len(frame.records))
+    else:
+        chain.pending += frame.records
     if not frame.more:
-        chain.records += chain.pending
+        chain.records.extend(chain.pending)
         chain.pending = []
-        chain.tail = Tail(number, frame.start, frame.records, frame.seq)
+        chain.tail = Tail(header.number, frame.start, frame.records, frame.seq)
 
 
 def _read(calls: OS, folder: str, number: int) -> bytes:
@@ -246,9 +285,25 @@ def _read(calls: OS, folder: str, number: int) -> bytes:
         raise _Missing(number) from None
 
 
-def _header(raw: bytes, number: int) -> Header | None:
+def _front(calls: OS, folder: str, number: int) -> bytes:
+    """Return the first two lines of a segment, or what there is of them: a long one must not be read for its header."""
+    try:
+        fd = calls.open(segment_path(folder, number), READ_ONLY)
+    except FileNotFoundError:
+        raise _Missing(number) from None
+    raw, lines = bytearray(), 0
+    try:
+        while lines < 2 and (piece := calls.read(fd, max(1 << 14, len(raw)))):
+            raw += piece
+            lines += piece.count(b"\n")
+    finally:
+        calls.close(fd)
+    return bytes(raw)
+
+
+def _header(raw: bytes, number: int, seals: RunSeals | None = None) -> Header | None:
     frame = decode_frame(raw, 0, 0)
-    if frame is None or not frame.records or frame.records[0].get("t") != "seg":
+    if frame is None or not frame.records or not _is_header(frame.records[0]):
         return None
     fields = frame.records[0]
     if fields["v"] > VERSION:
@@ -257,7 +312,19 @@ def _header(raw: bytes, number: int) -> Header | None:
             f"reads up to format {VERSION}: install a newer one (pip install -U nbflow)."
         )
     tail = Tail(fields["prev"], fields["seal"], frame.records[1:], frame.seq)
-    return Header(number, fields["salt"], fields["run"], fields["id"], tail, frame.end)
+    header = Header(number, fields["salt"], fields["run"], fields["id"], tail, frame.end)
+    own = seals.header(number, says_signed(raw)) if seals is not None else None
+    if seals is None or own is None:
+        return header
+    decode_frame(raw, 0, 0, own)  # raises when it is not signed as the header of this segment of this run
+    return header._replace(seal=seals.frames(own, header.run, number, header.salt))
+
+
+def _is_header(fields: Any) -> bool:
+    kinds = {"v": int, "salt": int, "prev": int, "seal": int, "run": str, "id": str}
+    if not isinstance(fields, dict) or fields.get("t") != "seg":
+        return False
+    return all(type(fields.get(name)) is kind for name, kind in kinds.items())
 
 
 def _is_damaged(raw: bytes) -> bool:

@@ -29,6 +29,7 @@ def compacted(place: RunPlace, journal: Journal, records: Sequence[Json]) -> Jou
     except FileExistsError:
         raise Fenced(f"Another process has taken run {place.workflow_id!r} over; its journal stays as it is.") from None
     shorter = Journal(place, number, fd)
+    shorter.signer = journal.signer
     try:
         # Only now: if somebody has deleted the run and made it anew, the segment was made among those of the new one.
         journal.check_place()

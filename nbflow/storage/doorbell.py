@@ -25,9 +25,12 @@ class Doorbell:
     when there is something new in ``folder``, where it can.
     """
 
-    def __init__(self, look: Callable[[], bool] | None = None, folder: str = "") -> None:
+    def __init__(
+        self, look: Callable[[], bool] | None = None, folder: str = "", pauses: tuple[float, float] = (EAGER, CALM)
+    ) -> None:
         self._look = look
         self._folder = folder
+        self._eager, self._calm = pauses
         self._changed = threading.Condition()
         self._end = 0
         self._rings: dict[object, Callable[[int], None]] = {}
@@ -91,7 +94,7 @@ class Doorbell:
                 if changes is not None:
                     changes.wait(PATROL)
                 else:
-                    time.sleep(EAGER if now - grown < WHILE else CALM)
+                    time.sleep(self._eager if now - grown < WHILE else self._calm)
         finally:
             if changes is not None:
                 changes.close()
@@ -104,6 +107,8 @@ class Doorbell:
             return False  # the disk is away for a moment, or for good: who reads or sends is told
 
     def _changes(self) -> Changes | None:
+        if not self._folder:
+            return None
         try:
             return Changes(self._folder)
         except (OSError, AttributeError):

@@ -26,6 +26,8 @@ from .place import RunPlace
 from .results import ResultCache
 from .root import Root, remove_tree
 from .salvage import salvage
+from .shared import SharedBlobs, mark_of
+from .sign_run import sign_run
 from .signing import find_signer
 from .stream_files import namespace_in
 from .streams import FolderStream
@@ -37,15 +39,16 @@ class FolderRun:
     def __init__(self, place: RunPlace, journal: Journal, chain: Chain, ownership: Ownership) -> None:
         self.workflow_id = place.workflow_id
         self.epoch = journal.number
-        self.records: list[Json] = chain.records
+        self.records: Sequence[Json] = chain.records
         self._place = place
         self._journal = journal
         self._ownership = ownership
         self._blobs = FolderBlobs(place)
         self._inbox = Inbox(place, journal.run)
         self._log = RunLog(place)
-        self._results = ResultCache(place.calls, place.parents[1])
+        self._results = ResultCache(place.calls, place.parents[1], place.signer)
         self._status_lock = threading.Lock()
+        self._mark = ""
         self._blobs.sweep()
 
     def append(self, records: Sequence[str]) -> None:
@@ -60,7 +63,7 @@ class FolderRun:
         """Return the head and the writable buffers of a stored value."""
         return self._blobs.get_blob(sha256)
 
-    def compact(self, records: Sequence[str], blobs: Collection[str]) -> None:
+    def compact(self, records: Sequence[str], blobs: Collection[str], young: float = 0.0) -> None:
         """Replace all records by these in one piece, and remove the large values that are not among ``blobs``."""
         with storage_errors(f"run {self.workflow_id!r}"), self._status_lock:
             before = self._journal
@@ -68,11 +71,25 @@ class FolderRun:
             self._journal = compacted(self._place, before, [json.loads(record) for record in records])
             before.close()
             empty_older(self._place, self._journal)
-            self._blobs.keep_only(blobs, self._journal.check_fence)
+            self._blobs.keep_only(blobs, self._journal.check_fence, young)
 
     def share_blobs(self, workflow_id: str, blobs: Collection[str]) -> None:
         """Make large values of another run those of this one too, durably, and for as long as this run lives."""
         self._blobs.share(f"{self._place.parents[0]}/{folder_name(workflow_id)}", blobs)
+
+    def shared_blobs(self) -> SharedBlobs | None:
+        """Return the values of this run for other processes; None when the disk is not the real one."""
+        calls, root = self._place.calls, self._place.parents[1]
+        if type(calls) not in (OS, LazyOS):
+            return None
+        return SharedBlobs(
+            root, self._place.folder, self.workflow_id, self._mark or self._find_mark(), type(calls) is OS,
+            copy=self._place.signer is not None,
+        )  # fmt: skip
+
+    def _find_mark(self) -> str:
+        self._mark = mark_of(self._place.parents[1])
+        return self._mark
 
     def read_result(self, key: str) -> Json | None:
         """Return the result that some run kept under a key, None when there is none or it is not whole."""
@@ -86,6 +103,11 @@ class FolderRun:
         """Return the events that other processes left and that were not returned before, oldest first."""
         with storage_errors(f"the inbox of run {self.workflow_id!r}"):
             return self._inbox.poll()
+
+    def inbox_folder(self) -> str:
+        """Return the folder in which a name appears when an event is left; it is made if need be."""
+        with storage_errors(f"the inbox of run {self.workflow_id!r}"):
+            return self._inbox.open()
 
     def ack_inbox(self, tokens: Sequence[str]) -> None:
         """Forget events whose receipt is committed."""
@@ -147,10 +169,18 @@ class FolderStorage:
         self.durability = durability
         self._signer = find_signer(sign, default=False)
         self._calls = os or (LazyOS() if durability == "lazy" else OS())
-        self._root = Root(self._calls, top)
+        self._root = Root(self._calls, top, self.signed)
         self._catalog = Catalog(self._calls, top)
         self._parents = (f"{top}/runs", top, path.dirname(top))
         self._streams: dict[tuple[int, str], FolderStream] = {}
+
+    def __repr__(self) -> str:
+        return f"<storage {self.url!r}{' signed' if self.signed else ''}>"
+
+    @property
+    def signed(self) -> bool:
+        """True when all that is written is signed, and nothing else is loaded."""
+        return self._signer is not None
 
     def check_writable(self) -> None:
         """Raise StorageReadOnly or StorageError with the remedy, before a run begins."""
@@ -180,7 +210,7 @@ class FolderStorage:
             except FileNotFoundError:
                 raise self._not_found(workflow_id) from None
 
-    def read_run(self, workflow_id: str) -> list[Json]:
+    def read_run(self, workflow_id: str) -> Sequence[Json]:
         """Return the committed records without owning the run. Raises WorkflowNotFoundError, StorageDamaged."""
         place = self._existing(workflow_id)
         with storage_errors(f"run {workflow_id!r}"):
@@ -249,6 +279,17 @@ class FolderStorage:
         self._root.make_ready()
         with storage_errors(f"run {workflow_id!r}"):
             return salvage(place)
+
+    def sign_run(self, workflow_id: str) -> int:
+        """Sign a run as it stands, because its folder is trusted; return how many records, 0 when it is signed.
+
+        Raises WorkflowNotFoundError, RunIsLive, StorageDamaged, SignatureError.
+        """
+        signer = self._signer or find_signer(True, default=True)
+        assert signer is not None
+        place = self._existing(workflow_id)
+        self._root.make_ready()
+        return sign_run(place, signer)
 
     def stream(self, namespace: str) -> EventStream:
         """Return the events of a namespace; always the same object, but another one in a fork."""

@@ -10,7 +10,6 @@ import json
 import threading
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
 from nbflow.errors import Fenced, RunIsLive, StorageError
@@ -21,13 +20,14 @@ from .frames import encode_frame
 from .os_calls import CREATE_NEW, write_all
 from .ownership import Ownership
 from .place import RunPlace
+from .signing import Seal
 
 FRAME_LIMIT = 1 << 20
 """The size in bytes past which a commit is split into several frames."""
 
 
 class Journal:
-    """The newest segment of a run, open for appending by its owner.
+    """The newest segment of a run, open for appending by its owner. With a ``signer`` all it writes is signed.
 
     Any error poisons it for ever, an error of fsync above all: the system then takes the unwritten pages for clean,
     and a second fsync would succeed for nothing. The only way on is to open the run again, which carries the last
@@ -38,6 +38,9 @@ class Journal:
         self.number = number
         self.seq = 0
         self.run = ""
+        self.signer = place.signer
+        self._seals = place.seals
+        self._seal: Seal | None = None
         self._calls = place.calls
         self._fd = fd
         self._salt = 0
@@ -97,7 +100,9 @@ class Journal:
             "nbflow": _nbflow_version(),
         }
         lines = [json.dumps(record, separators=(",", ":")) for record in (header, *tail.carried)]
-        self._commit(encode_frame(tail.seq, lines, 0))
+        own = self._seals._replace(signer=self.signer).header(self.number, signed=self.signer is not None)
+        self._commit(encode_frame(tail.seq, lines, 0, seal=own))
+        self._seal = self._seals.frames(own, run, self.number, salt) if own is not None else None
         self._salt, self.seq = salt, tail.seq
 
     def check_fence(self) -> None:
@@ -138,7 +143,7 @@ class Journal:
         self.check_fence()
 
     def _frames(self, records: Sequence[str]) -> list[bytes]:
-        frame = encode_frame(self.seq + 1, records, self._salt)
+        frame = encode_frame(self.seq + 1, records, self._salt, seal=self._seal)
         if len(frame) <= FRAME_LIMIT or len(records) == 1:
             return [frame]
         parts: list[list[str]] = [[]]
@@ -151,7 +156,8 @@ class Journal:
             size += len(record) + 1
         last = len(parts) - 1
         return [
-            encode_frame(self.seq + 1 + place, part, self._salt, more=place < last) for place, part in enumerate(parts)
+            encode_frame(self.seq + 1 + place, part, self._salt, more=place < last, seal=self._seal)
+            for place, part in enumerate(parts)
         ]
 
     def _poisoned(self) -> StorageError:
@@ -176,7 +182,7 @@ def open_journal(
         ownership.claim()
         place.calls.fsync_dir(place.folder)
         # Only now: no older owner can acknowledge any more, so nothing can be missing from what is read here.
-        chain = read_chain(place.calls, place.folder)
+        chain = read_chain(place.calls, place.folder, place.seals)
         if chain.newest > journal.number:
             raise Fenced(f"Another process took run {place.workflow_id!r} over at the same moment.")
         if chain.damage and not salvage:
@@ -186,6 +192,7 @@ def open_journal(
             # A commit must not be lost with the folder that it is in.
             for folder in place.parents:
                 place.calls.fsync_dir(folder)
+        journal.signer = place.signer or chain.signer
         # The last frame may stand in the page cache only, its fsync failed: the new header carries it over.
         journal.begin(chain.tail, chain.run or place.calls.random_hex(16), place.workflow_id)
     except BaseException:
@@ -231,6 +238,8 @@ def _close_gaps(place: RunPlace, number: int) -> None:
 
 @cache
 def _nbflow_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # lazily: it brings e-mail and zip with it
+
     try:
         return version("nbflow")
     except PackageNotFoundError:

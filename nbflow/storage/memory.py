@@ -75,7 +75,7 @@ class MemoryRun:
     def __init__(self, storage: MemoryStorage, stored: _Stored, epoch: int) -> None:
         self.workflow_id = stored.workflow_id
         self.epoch = epoch
-        self.records: list[Json] = [json.loads(record) for record in stored.records]
+        self.records: Sequence[Json] = [json.loads(record) for record in stored.records]
         self._storage = storage
         self._stored = stored
         self._delivered: set[str] = set()
@@ -90,13 +90,17 @@ class MemoryRun:
             self._check()
             self._stored.records.extend(records)
 
-    def compact(self, records: Sequence[str], blobs: Collection[str]) -> None:
-        """Replace all records by these, and remove the large values that are not among ``blobs``."""
+    def compact(self, records: Sequence[str], blobs: Collection[str], young: float = 0.0) -> None:
+        """Replace all records by these, and remove the large values that are not among ``blobs``.
+
+        With ``young`` none is removed: nobody knows here when it was stored.
+        """
         encode_frame(0, records, 0)
         with self._storage.lock:
             self._check()
             self._stored.records = list(records)
-            self._stored.blobs = {name: blob for name, blob in self._stored.blobs.items() if name in blobs}
+            if not young:
+                self._stored.blobs = {name: blob for name, blob in self._stored.blobs.items() if name in blobs}
 
     def share_blobs(self, workflow_id: str, blobs: Collection[str]) -> None:
         """Make large values of another run those of this one too."""
@@ -131,6 +135,10 @@ class MemoryRun:
             new = [token for token in self._stored.inbox if token not in self._delivered]
             self._delivered.update(new)
             return [InboxItem(token, json.loads(self._stored.inbox[token])) for token in new]
+
+    def inbox_folder(self) -> str:
+        """Return '': memory has no folder."""
+        return ""
 
     def ack_inbox(self, tokens: Sequence[str]) -> None:
         """Forget events whose receipt is committed."""
@@ -179,7 +187,15 @@ class MemoryRun:
 
 
 class MemoryStorage:
-    """A storage that lives as long as the process. Safe to use from several threads."""
+    """A storage that lives as long as the process. Safe to use from several threads.
+
+    >>> import nbflow as nf
+    >>> from nbflow.testing import MemoryStorage
+    >>> nf.shutdown()
+    >>> nf.init(storage=MemoryStorage())
+    >>> nf.run(nf.put(7), workflow_id="seven")
+    7
+    """
 
     _numbers = itertools.count(1)
 
@@ -190,6 +206,9 @@ class MemoryStorage:
         self._epochs = itertools.count(1)
         self._streams: dict[str, MemoryStream] = {}
         self.results: dict[str, tuple[str, dict[str, tuple[str, list[bytes]]]]] = {}
+
+    def __repr__(self) -> str:
+        return f"<storage {self.url!r}>"
 
     def check_writable(self) -> None:
         """Do nothing: memory can always be written."""
@@ -208,7 +227,7 @@ class MemoryStorage:
         with self.lock:
             return self._own(self._existing(workflow_id), takeover=takeover)
 
-    def read_run(self, workflow_id: str) -> list[Json]:
+    def read_run(self, workflow_id: str) -> Sequence[Json]:
         """Return the committed records without owning the run. Raises WorkflowNotFoundError."""
         with self.lock:
             return [json.loads(record) for record in self._existing(workflow_id).records]
@@ -266,6 +285,11 @@ class MemoryStorage:
     def salvage_run(self, workflow_id: str) -> Salvage:
         """Do nothing: memory is never damaged."""
         return Salvage(workflow_id, kept=len(self._existing(workflow_id).records))
+
+    def sign_run(self, workflow_id: str) -> int:
+        """Do nothing: nobody else writes to this memory."""
+        self._existing(workflow_id)
+        return 0
 
     def stream(self, namespace: str) -> EventStream:
         """Return the events of a namespace; always the same object."""

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import json
 
-from nbflow.errors import StorageDamaged, StorageError
+from nbflow.errors import StorageError
 
 from .base import Json
 from .blobs import FolderBlobs
 from .frames import decode_frame, encode_frame
 from .os_calls import OS, discard, make_folder, write_file
 from .place import RunPlace
+from .signing import Seal, Signer, seal_of
 
 
 class ResultCache:
     """The results that the runs of a folder share. No failure of it is raised: then there is no result."""
 
-    def __init__(self, calls: OS, root: str) -> None:
+    def __init__(self, calls: OS, root: str, signer: Signer | None = None) -> None:
         self._calls = calls
+        self._signer = signer
         self._place = RunPlace(calls, f"{root}/cache", "the cache of results", (root,))
         self._folder = f"{root}/cache/results"
         self._blobs = FolderBlobs(self._place)
@@ -44,7 +46,9 @@ class ResultCache:
         try:
             make_folder(self._calls, self._folder)
             self._blobs.share(run.folder, _large(entry))
-            line = encode_frame(0, [json.dumps({**entry, "key": key}, separators=(",", ":"))], 0)
+            line = encode_frame(
+                0, [json.dumps({**entry, "key": key}, separators=(",", ":"))], 0, seal=self._seal(f"{key}.json")
+            )
             write_file(self._calls, temporary, line, sync=False)
             self._calls.rename(temporary, f"{self._folder}/{key}.json")
         except (OSError, StorageError):
@@ -69,10 +73,13 @@ class ResultCache:
 
     def _entry(self, name: str) -> Json | None:
         try:
-            frame = decode_frame(self._calls.read_all(f"{self._folder}/{name}"), 0, 0)
-        except (OSError, StorageDamaged):
-            return None
+            frame = decode_frame(self._calls.read_all(f"{self._folder}/{name}"), 0, 0, self._seal(name))
+        except (OSError, StorageError):
+            return None  # a result that is not signed counts as none where everything must be
         return frame.records[0] if frame is not None else None
+
+    def _seal(self, name: str) -> Seal | None:
+        return seal_of(self._signer, "The cache of results", "result", name) if self._signer is not None else None
 
 
 def _large(entry: Json) -> list[str]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from nbflow.errors import StorageError
 
-from .base import Json
+from .base import Blobs, Json
 from .blobs import FolderBlobs
 from .doorbell import Doorbell
 from .failures import storage_errors
@@ -60,7 +60,7 @@ class FolderStream:
         self._root = root
         self._place = place
         self._calls = place.calls
-        self._files = StreamFiles(place.calls, place.folder, namespace)
+        self._files = StreamFiles(place.calls, place.folder, namespace, place.signer)
         self._where = f"the events of namespace {namespace!r}"
         self._turn = threading.Lock()
         """Held by who writes, or looks for what others wrote; the end, and what is made ready, belong to its holder."""
@@ -73,7 +73,7 @@ class FolderStream:
         self._reader = Reader(self._files, self._recent)
         self._ids = Ids(self._files, self._reader.read)
         self._bell = Doorbell(self._look, f"{place.folder}/tail")
-        self._blobs = FolderBlobs(place)
+        self._blobs: Blobs = FolderBlobs(place)
 
     # ---- writing ----
 
@@ -85,8 +85,9 @@ class FolderStream:
         self._queue.append(batch)
         end = self._store_with_others(batch)
         self._bell.ring(end)
-        if batch[0].error is not None:
-            raise copy(batch[0].error) from batch[0].error  # the others who waited raise it too
+        error = next((entry.error for entry in batch if entry.error is not None), None)
+        if error is not None:
+            raise copy(error) from error  # the others who waited raise it too
         self._roll_if_due(batch)
         return [entry.receipt for entry in batch if entry.receipt is not None]
 
@@ -188,19 +189,23 @@ class FolderStream:
     def _store(self, fresh: list[_Entry]) -> None:
         """Try to store entries at the end of the stream; when others were there first, know where it ends now."""
         calls, offset = self._calls, self._end
-        content = encode_frame(offset, [entry.text for entry in fresh], self._files.salt)
+        content = encode_frame(offset, [entry.text for entry in fresh], self._files.salt, seal=self._files.seal())
         temporary = self._files.temporary()
         try:
             write_file(calls, temporary, content, sync=True)
-            if not self._take_place(temporary, offset):
-                if not self._catch_up():
-                    self._locate()
-                return
-            calls.fsync_dir(f"{self._place.folder}/tail")
+            taken = self._take_place(temporary, offset)
+            if taken:
+                calls.fsync_dir(f"{self._place.folder}/tail")
         finally:
             discard(calls, temporary)
-        ids = [entry.event["id"] for entry in fresh]
-        if self._files.marks().rolled > offset and not self._reader.is_rolled(offset, ids):
+        rolled = self._files.marks().rolled > offset
+        # Also when the place is taken: it may have been ours, in a segment now, and the answer that said so was lost.
+        kept = rolled and self._reader.is_rolled(offset, [entry.event["id"] for entry in fresh])
+        if not taken and not kept:
+            if not self._catch_up():
+                self._locate()
+            return
+        if rolled and not kept:
             discard(calls, self._files.tail(offset))
             self._locate()
             return
@@ -250,7 +255,7 @@ class FolderStream:
             make_folder(calls, path)
         if not calls.exists(f"{folder}/name.json"):
             temporary = self._files.temporary()
-            write_file(calls, temporary, json.dumps({"namespace": self.namespace}).encode("ascii"), sync=True)
+            write_file(calls, temporary, self._files.introduction(), sync=True)
             put_in_place(calls, temporary, f"{folder}/name.json")
             discard(calls, temporary)
         # Also when all was there: whoever made it may not have come to this line.
@@ -259,6 +264,7 @@ class FolderStream:
         # What is known may be of a folder that somebody removed.
         self._end = self._reader.durable = 0
         self._ids = Ids(self._files, self._reader.read)
+        self._files.look_again()
         self._ready = True
 
     # ---- where the stream ends ----
@@ -312,7 +318,8 @@ class FolderStream:
 
 
 def _over(batch: list[_Entry]) -> bool:
-    return batch[0].error is not None or all(entry.receipt is not None for entry in batch)
+    # Any of them: those before it may have been stored long ago, and have their receipts.
+    return all(entry.receipt is not None or entry.error is not None for entry in batch)
 
 
 def _fail(entries: list[_Entry], error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,15 +11,21 @@ from typing import Any
 
 from nbflow.errors import CheckpointError
 
+from ..core import masking
 from . import exact_json, pickling
 from .base import Blobs, Json
 from .preview import preview, type_name
 
-__all__ = ["INLINE_BYTES", "PYTHON", "decode", "encode", "encode_pickled", "preview"]
+__all__ = ["INLINE_BYTES", "PYTHON", "decode", "encode", "encode_pickled", "is_stored", "preview"]
 
 INLINE_BYTES = 16 * 1024
 """The size of a value up to which it stands in the record itself."""
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+_SECRET = b"nbflow.secret"
+"""What the pickle of a value has in it that holds a secret: how it shows itself is then its own affair."""
+
+_RAW = (bytes, bytearray, str)
 
 Hook = Callable[[Any], Any]
 
@@ -38,6 +45,8 @@ def encode(
     part that cannot be pickled, and StorageFull.
     """
     if allow_json or (allow_json is None and persistent_id is None):
+        if masking.known is not None:
+            _refuse_secrets(value)
         if exact_json.is_quick(value):
             stored = {"c": "json", "v": value, "pv": repr(value), "ty": type(value).__name__, "py": PYTHON}
             if secret:
@@ -48,12 +57,16 @@ def encode(
         except exact_json.InexactError:
             pass
     head, buffers = pickling.dump(value, persistent_id, in_band=INLINE_BYTES)
-    return _described(_store(head, buffers, blobs), value, secret)
+    masking.refuse(f"The {type_name(value)}", head, *buffers)
+    # nothing but bytes or text: it carries no code and no secret, and to search 1 MB for them takes a third of its hash
+    raw = type(value) in _RAW
+    stored = _store(head, buffers, blobs, not raw and pickling.carries_code(head))
+    return _described(stored, value, secret or (not raw and _SECRET in head))
 
 
 def encode_pickled(head: bytes, buffers: Sequence[Any], blobs: Blobs) -> Json:
     """Return the stored form of a value that was pickled before; ``buffers`` are its out-of-band buffers."""
-    return {**_store(head, buffers, blobs), "py": PYTHON}
+    return {**_store(head, buffers, blobs, pickling.carries_code(head)), "py": PYTHON}
 
 
 def decode(stored: Json, blobs: Blobs, *, persistent_load: Hook | None = None) -> Any:
@@ -79,14 +92,36 @@ def decode(stored: Json, blobs: Blobs, *, persistent_load: Hook | None = None) -
     return pickling.load(head, buffers, persistent_load, _origin(stored))
 
 
+def is_stored(form: Any) -> bool:
+    """Tell whether something that somebody else has left has the form of a stored value; nothing of it is loaded.
+
+    >>> is_stored({"c": "json", "v": 1}), is_stored({"c": "p5", "b64": "no pickle"}), is_stored("text")
+    (True, False, False)
+    """
+    if not isinstance(form, dict):
+        return False
+    if form.get("c") == "json":
+        return "v" in form
+    if form.get("c") != "p5" or not isinstance(form.get("ty", ""), str) or not isinstance(form.get("pv", ""), str):
+        return False
+    if "blob" in form:
+        return isinstance(form["blob"], str)
+    try:
+        for part in (form.get("b64"), *form.get("buf", ())):
+            base64.b64decode(part, validate=True)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
 def loadable(stored: Json) -> bool:
     """Tell whether this Python may load a value: code of another minor version would crash it."""
     return not stored.get("code") or stored.get("py", PYTHON) == PYTHON
 
 
-def _store(head: bytes, buffers: Sequence[Any], blobs: Blobs) -> Json:
+def _store(head: bytes, buffers: Sequence[Any], blobs: Blobs, carries_code: bool) -> Json:
     stored: Json = {"c": "p5"}
-    if pickling.carries_code(head):
+    if carries_code:
         stored["code"] = True
     if len(head) + sum(memoryview(buffer).nbytes for buffer in buffers) <= INLINE_BYTES:
         stored["b64"] = _base64(head)
@@ -95,6 +130,14 @@ def _store(head: bytes, buffers: Sequence[Any], blobs: Blobs) -> Json:
     else:
         stored["blob"], stored["size"] = blobs.put_blob({"c": "p5", "py": PYTHON}, [head, *buffers])
     return stored
+
+
+def _refuse_secrets(value: Any) -> None:
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return  # it is pickled, and looked at then
+    masking.refuse(f"The {type_name(value)}", text)
 
 
 def _base64(content: Any) -> str:

@@ -105,7 +105,8 @@ def dump(state: RunState) -> dict[str, Any]:
     return {
         **{name: dict(found) if isinstance(found, dict) else found for name, found in plain.items()},
         "nodes": [_dump_node(node) for node in state.nodes],
-        "inbox": (state.inbox.waiting(), sorted(state.inbox._seen)),
+        "asked": sorted(state.asked.names()),
+        "inbox": (state.inbox.waiting(), sorted(state.inbox.seen)),
         "counts": {status: count for status, count in state.counts.items() if count},
         "staged": {owner: list(specs) for owner, specs in state.staged.items()},
         "waiting": {key: list(queue) for key, queue in state.waiting.items()},

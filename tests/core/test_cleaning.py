@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from nbflow.core import records as r
 from nbflow.core.cleaning import blobs_of, cleaned
 from nbflow.core.codec import decode, encode
+from nbflow.core.condensing import condensed
 from nbflow.core.graph import is_gone
 from nbflow.core.state import RunState
 from nbflow.core.status import WorkflowStatus
@@ -52,6 +53,9 @@ def test_a_cleaned_journal_leads_to_the_same_state_and_result(program: int, orde
     if driver.state.status is not WorkflowStatus.SUCCESSFUL:
         return
     lines = [json.loads(line) for line in driver.journal]
+    if order % 3 == 0:
+        short = condensed(folded(lines[:-2]))
+        lines = [*(json.loads(encode(record)) for record in short), *lines[-2:]]
     before = folded(lines)
     shorter = cleaned(lines, before)
     after = folded(shorter)

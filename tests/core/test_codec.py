@@ -91,7 +91,7 @@ def test_what_json_cannot_say_exactly_is_refused(bad: float) -> None:
 
 def test_the_keys_of_a_record_are_its_own() -> None:
     for cls, shape in _SHAPES.items():
-        keys = [key for _, key, *_ in shape]
+        keys = [key for name, key, *_ in shape if name != "must"]
         assert len({*keys, "t", "!"}) == len(keys) + 2, cls
 
 

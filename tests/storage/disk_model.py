@@ -193,6 +193,9 @@ class ModelOS(OS):
             raise IsADirectoryError(errno.EISDIR, "Is a directory", path)
         return bytes(self._content(node))
 
+    def read_plain(self, path: str, most: int) -> bytes:
+        return self.read_all(path)
+
     def _content(self, file: File) -> bytearray:
         return file.durable if self.disk.separate_caches and file.writer is not self else file.cache
 
@@ -268,7 +271,8 @@ class ModelOS(OS):
 
     def unlink(self, path: str) -> None:
         self._call("unlink")
-        self.disk.find(path)
+        if type(self.disk.find(path)) is Folder:
+            raise IsADirectoryError(errno.EISDIR, "Is a directory", path)
         self.disk.change((*self.disk.parent(path), None))
 
     def rename(self, old: str, new: str) -> None:

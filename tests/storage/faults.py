@@ -21,6 +21,8 @@ class Faults:
         self.only = ""
         """The kind of calls that count; empty: all."""
         self.error_rate = 0.0
+        self.injected = 0
+        self.crashes = 0
 
     def arm(self) -> None:
         """Draw the faults of the next life of a process."""
@@ -39,12 +41,16 @@ class Faults:
         if not self.only or self.only == call:
             self.calls += 1
             if self.calls == self.cut_at:
+                self.crashes += 1
                 raise PowerCut
             if self.calls == self.kill_at:
+                self.crashes += 1
                 process.dead = True
                 raise Killed
         if self.error_rate and self._random.random() < self.error_rate:
             if call in FULL and self._random.random() < 0.6:
+                self.injected += 1
                 raise OSError(errno.ENOSPC, "No space left on device")
             if call in WRITING or self._random.random() < 0.3:
+                self.injected += 1
                 raise OSError(errno.EIO, "Input/output error")

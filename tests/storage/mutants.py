@@ -71,10 +71,10 @@ def short_writes_ignored() -> Any:
 
 
 def seal_without_carry() -> Any:
-    def take(found: chain.Chain, number: int, frame: frames.Frame) -> None:
-        original(found, number, frame)
+    def take(found: chain.Chain, header: chain.Header, raw: bytes, frame: frames.Frame) -> None:
+        original(found, header, raw, frame)
         if not frame.more:
-            found.tail = Tail(number, frame.end, [], frame.seq + 1)
+            found.tail = Tail(header.number, frame.end, [], frame.seq + 1)
 
     original = chain._take
     return patch.object(chain, "_take", take)
@@ -114,8 +114,8 @@ def no_crc() -> Any:
 
 
 def split_commits_not_atomic() -> Any:
-    def take(found: chain.Chain, number: int, frame: frames.Frame) -> None:
-        original(found, number, frame._replace(more=False))
+    def take(found: chain.Chain, header: chain.Header, raw: bytes, frame: frames.Frame) -> None:
+        original(found, header, raw, frame._replace(more=False))
 
     original = chain._take
     return patch.object(chain, "_take", take)
@@ -167,8 +167,8 @@ def emptied_by_name() -> Any:
 
 
 def compaction_keeps_no_blobs() -> Any:
-    def forget(self: blobs.FolderBlobs, names: Any, check_fence: Any) -> None:
-        original(self, (), check_fence)
+    def forget(self: blobs.FolderBlobs, names: Any, check_fence: Any, young: float = 0.0) -> None:
+        original(self, (), check_fence, young)
 
     original = blobs.FolderBlobs.keep_only
     return patch.object(blobs.FolderBlobs, "keep_only", forget)

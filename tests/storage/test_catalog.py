@@ -6,11 +6,12 @@ import json
 import os
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from nbflow.storage import catalog
+from nbflow.storage import catalog, ownership
 from nbflow.storage.folder import FolderStorage
 from nbflow.storage.os_calls import OS
 
@@ -20,6 +21,11 @@ class Counting(OS):
 
     def __init__(self) -> None:
         self.reads: list[str] = []
+        self.looks: list[str] = []
+
+    def stat(self, path: str) -> os.stat_result:
+        self.looks.append(path.rpartition("/")[2])
+        return super().stat(path)
 
     def read_all(self, path: str) -> bytes:
         self.reads.append(path.rpartition("/")[2])
@@ -46,8 +52,8 @@ def many(tmp_path: Path, calls: Counting) -> FolderStorage:
 
 
 def age(storage: FolderStorage, name: str, seconds: float) -> None:
-    path = Path(storage.url, "runs", name, "status.json")
-    os.utime(path, (path.stat().st_mtime - seconds,) * 2)
+    for path in (Path(storage.url, "runs", name, "status.json"), Path(storage.url, "runs", name)):
+        os.utime(path, (path.stat().st_mtime - seconds,) * 2)
 
 
 def statuses(storage: FolderStorage) -> dict[str, Any]:
@@ -64,6 +70,67 @@ def test_a_second_listing_reads_no_status_again(many: FolderStorage, calls: Coun
     calls.reads.clear()
     many.list_runs()
     assert "status.json" not in calls.reads
+
+
+def test_a_listing_of_runs_that_rest_takes_one_look_at_each(many: FolderStorage, calls: Counting) -> None:
+    many.list_runs()
+    calls.reads.clear()
+    calls.looks.clear()
+    entries = many.list_runs()
+    assert calls.reads == [] and sorted(calls.looks) == ["one", "three", "two"]
+    assert [entry.workflow_id for entry in entries] == ["three", "two", "one"]
+
+
+def test_a_folder_that_changed_twice_within_a_tick_of_its_clock_is_read_twice(many: FolderStorage) -> None:
+    folder = Path(many.url, "runs/two")
+    moment = time.time()
+    for status in ("RUNNING", "WAITING"):
+        run = many.open_run("two")
+        run.write_status({"status": status})
+        run.close()
+        os.utime(folder, (moment, moment))
+        assert statuses(many)["two"] == status
+
+
+def test_an_owner_that_comes_and_goes_is_seen_at_once(many: FolderStorage) -> None:
+    other = FolderStorage(many.url)
+    assert not any(entry.live for entry in many.list_runs())
+    for _ in range(3):
+        run = other.open_run("two")
+        assert [entry.workflow_id for entry in many.list_runs() if entry.live] == ["two"]
+        run.close()
+        assert not any(entry.live for entry in many.list_runs())
+
+
+def test_a_dead_owner_of_a_run_that_rests_is_seen_as_dead(many: FolderStorage) -> None:
+    run = many.open_run("two")
+    age(many, "two", 100)
+    assert [entry.workflow_id for entry in many.list_runs() if entry.live] == ["two"]
+    ownership._held.clear()
+    assert [entry.owner is None for entry in many.list_runs() if entry.workflow_id == "two"] == [False]
+    assert not any(entry.live for entry in many.list_runs())
+    run.close()
+
+
+def test_whatever_others_do_in_between_a_listing_says_what_a_first_one_says(tmp_path: Path) -> None:
+    chance = Random(7)
+    ours, others = (FolderStorage(tmp_path / "store", durability="lazy") for _ in range(2))
+    names = ["a", "b", "c", "d"]
+    for step in range(200):
+        name, what = chance.choice(names), chance.randrange(5)
+        if not others.exists(name):
+            run = others.create_run(name)
+            run.append(['{"t":"x"}'])
+            run.close()
+        elif what == 0:
+            others.delete_run(name)
+        elif what == 1 and Path(others.url, "runs", name, "status.json").exists():
+            age(others, name, 50 + step)
+        else:
+            run = others.open_run(name)
+            run.write_status({"status": "X", "step": step})
+            run.close()
+        assert ours.list_runs() == FolderStorage(tmp_path / "store").list_runs(), step
 
 
 def test_a_changed_status_is_seen_at_once(many: FolderStorage) -> None:

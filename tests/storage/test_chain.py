@@ -11,6 +11,7 @@ import pytest
 from nbflow.errors import StorageDamaged, StorageError
 from nbflow.storage import journal
 from nbflow.storage.folder import FolderStorage
+from tests import figures
 
 from .runs import filled, numbers, record, segment
 
@@ -63,6 +64,7 @@ def test_damage_anywhere_is_refused_or_leaves_a_beginning(folder: FolderStorage,
             # Older segments are sealed: nothing of what counts in them can go unnoticed.
             assert number == 3 or len(found) >= 5 or not raw.startswith(originals[number][:200])
         segment(folder, number).write_bytes(originals[number])
+        figures.count("bad inputs")
     assert refused > 100
     assert numbers(folder) == list(range(9))
 

@@ -18,6 +18,7 @@ import pytest
 
 from nbflow.errors import StorageFull
 from nbflow.storage.folder import FolderStorage
+from tests import figures
 
 pytestmark = pytest.mark.crash
 PROGRAMS = Path(__file__).with_name("programs.py")
@@ -90,6 +91,8 @@ def test_a_killed_owner_loses_nothing_that_it_acknowledged(folder: FolderStorage
         assert found == list(range(len(found)))
         assert int(child.said[0][1]) >= committed
         committed = child.acknowledged()[-1] + 1
+        figures.count("crash points")
+        figures.count("lost", max(committed - len(found), 0))
         assert len(found) in (committed, committed + 1)
     assert committed > 12
 
@@ -117,6 +120,8 @@ def test_owners_that_compete_never_both_acknowledge(folder: FolderStorage) -> No
         assert found == sorted(set(found))
         acknowledged = child.acknowledged()
         assert len(acknowledged) >= 30
+        figures.count("lost", len(set(acknowledged) - set(found)))
+        figures.count("doubled", len(found) - len(set(found)))
         assert set(acknowledged) <= set(found)
         # What nobody acknowledged can be there only for a commit that a takeover interrupted.
         assert len(found) - len(acknowledged) <= len(list(Path(folder.url, "runs/run").glob("j-*")))
@@ -126,6 +131,7 @@ def test_owners_that_compete_never_both_acknowledge(folder: FolderStorage) -> No
 def mountpoint(tmp_path: Path) -> Iterator[Path]:
     """Give a folder to mount on; skip where one may not mount. Other tests hold the same laws without."""
     if sys.platform != "linux" or os.geteuid() != 0:
+        figures.not_tried("a file system of its own that goes down or fills up", "only root can mount one")
         pytest.skip("only root can mount a file system")
     place = tmp_path / "mount"
     place.mkdir()
@@ -136,6 +142,7 @@ def mountpoint(tmp_path: Path) -> Iterator[Path]:
 def mount(*arguments: object) -> None:
     done = subprocess.run(["mount", *map(str, arguments)], check=False, capture_output=True, text=True)
     if done.returncode:
+        figures.not_tried("a file system of its own that goes down or fills up", done.stderr.strip())
         pytest.skip(f"cannot mount here: {done.stderr.strip()}")
 
 
@@ -182,7 +189,7 @@ def test_a_file_system_that_goes_down_loses_nothing_acknowledged(mountpoint: Pat
         # What is said later does not count: a program outlives this end of its disk, as it never does a power cut, and
         # ext4 now and then lets an fdatasync that the end interrupts return as if it had worked.
         acknowledged = child.acknowledged()
-        _go_down(mountpoint)
+        go_down(mountpoint)
         child.end()
         subprocess.run(["umount", str(mountpoint)], check=True)
         assert child.said[-1][0] == "failed"
@@ -195,7 +202,7 @@ def test_a_file_system_that_goes_down_loses_nothing_acknowledged(mountpoint: Pat
     assert committed > 4
 
 
-def _go_down(mountpoint: Path) -> None:
+def go_down(mountpoint: Path) -> None:
     """Stop a file system as a power cut does: nothing that it holds in memory is written any more."""
     fd = os.open(mountpoint, os.O_RDONLY)
     try:

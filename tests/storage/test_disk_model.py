@@ -9,6 +9,7 @@ from random import Random, SystemRandom
 import pytest
 
 from nbflow.storage.os_calls import CREATE_NEW, READ_ONLY
+from tests import figures
 
 from .disk_model import Disk, Killed, ModelOS
 from .histories import History, interrupted, many_lives, many_owners, one_owner
@@ -21,7 +22,7 @@ SHARE, SOAK = 1_000, 20_000
 def test_no_history_breaks_a_promise(play: Callable[[int], History], soak: bool) -> None:
     for seed in range(SOAK if soak else SHARE):
         try:
-            play(seed)
+            counted(play(seed))
         except Exception as error:
             error.add_note(f"{play.__name__}({seed})")
             raise
@@ -33,10 +34,18 @@ def test_no_history_that_was_not_played_before_breaks_a_promise(play: Callable[[
     print(f"{play.__name__}: seeds from {start}")
     for seed in range(start, start + 200):
         try:
-            play(seed)
+            counted(play(seed))
         except Exception as error:
             error.add_note(f"{play.__name__}({seed})")
             raise
+
+
+def counted(history: History) -> None:
+    """Add a history to the figures."""
+    figures.count("histories")
+    figures.count("crash points", history.faults.crashes)
+    figures.count("faults", history.faults.injected)
+    figures.count("events", len(history.oracle.all_sent))
 
 
 def test_a_history_follows_from_its_seed() -> None:

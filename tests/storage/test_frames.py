@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbflow.storage.frames import decode_frame, encode_frame, every_frame, scan
+from nbflow.storage.frames import Frame, decode_frame, encode_frame, every_frame, scan
+from tests import figures
 
 SALT = 0x1234ABCD
 RECORDS = [[json.dumps({"t": "x", "n": n, "text": "abc" * n})] for n in range(6)]
@@ -19,8 +20,9 @@ LOG = b"".join(FRAMES)
 
 def found(raw: bytes) -> tuple[list[str], str]:
     """Return the records that are read from a log, encoded, and the damage."""
-    result = scan(raw, 0, SALT, 1)
-    return [json.dumps(record) for frame in result.frames for record in frame.records], result.damage
+    frames: list[Frame] = []
+    damage = scan(raw, 0, SALT, 1, frames.append).damage
+    return [json.dumps(record) for frame in frames for record in frame.records], damage
 
 
 ALL = found(LOG)[0]
@@ -107,6 +109,7 @@ def test_no_fault_changes_a_record_in_silence(soak: bool) -> None:
     for _ in range(200_000 if soak else 10_000):
         records, _ = found(_broken(LOG, chance))
         assert records == ALL[: len(records)]
+        figures.count("bad inputs")
 
 
 def test_all_that_can_be_read_is_found_behind_damage() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbflow.errors import StorageDamaged
+from tests import figures
 
 from .histories import interrupted, many_lives, many_owners, one_owner
 from .mutants import MUTANTS, Mutant
@@ -24,6 +25,7 @@ def test_a_storage_without_this_promise_is_caught(mutant: Mutant) -> None:
                     play(seed)
                 except (Violation, StorageDamaged) as found:
                     print(f"{play.__name__}({seed}): {found}")
+                    figures.count("mutants")
                     return
     pytest.fail(f"{mutant.__name__} was not noticed in {LIMIT} histories of each kind")
 

@@ -58,6 +58,32 @@ def test_a_root_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     FolderStorage(tmp_path / "store").check_writable()
 
 
+def test_a_root_that_belongs_to_somebody_else_is_refused_unless_all_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me, them = 4242, 4243
+    monkeypatch.setenv("NBFLOW_SIGNING_KEY", "k" * 64)
+    monkeypatch.setattr(os, "geteuid", lambda: me)
+
+    class Owned(OS):
+        """Shows who owns the root, and what is made in it."""
+
+        def __init__(self, root: int, made: int) -> None:
+            self.root, self.made = root, made
+
+        def stat(self, path: str) -> os.stat_result:
+            found = os.stat(path)
+            return os.stat_result((*found[:4], self.made if "probe-" in path else self.root, *found[5:]))
+
+    with pytest.raises(StorageError, match="belongs to somebody else"):
+        FolderStorage(tmp_path / "s", os=Owned(them, me)).check_writable()
+    for good in (Owned(me, me), Owned(0, me), Owned(them, them)):  # the last: a mount that shows all as theirs
+        FolderStorage(tmp_path / "s", os=good).check_writable()
+    FolderStorage(tmp_path / "s", os=Owned(them, me), sign=True).check_writable()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    FolderStorage(tmp_path / "s", os=Owned(them, 0)).check_writable()
+
+
 def test_a_file_system_without_modes_is_let_pass(tmp_path: Path) -> None:
     class NoModes(OS):
         def stat(self, path: str) -> os.stat_result:
@@ -164,3 +190,20 @@ def test_a_read_only_folder_can_be_looked_at_and_is_refused_at_the_start(tmp_pat
         for path in (tmp_path / "store", *(tmp_path / "store").rglob("*")):
             path.chmod(0o700)
     assert fresh.read_run("run") == [{"t": "x"}]
+
+
+def test_a_disk_that_fails_while_the_storage_is_looked_for_is_told_as_an_error_of_the_storage(tmp_path: Path) -> None:
+    class Disk(OS):
+        fails = False
+
+        def exists(self, path: str) -> bool:
+            if self.fails and path.endswith("/runs"):
+                raise OSError(5, "Input/output error")
+            return super().exists(path)
+
+    disk = Disk()
+    storage = FolderStorage(tmp_path / "store", os=disk)
+    storage.check_writable()
+    disk.fails = True
+    with pytest.raises(StorageError, match="Input/output error"):
+        storage.create_run("run")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nbflow.storage.folder import FolderStorage
+from tests import figures
 
 pytestmark = pytest.mark.crash
 PROGRAMS = Path(__file__).with_name("stream_programs.py")
@@ -70,6 +71,7 @@ def test_of_two_processes_that_write_at_once_one_is_killed_and_nothing_is_lost(f
         seen = [offset for offset, _ in folder.stream("default").read(1, 50)]
         assert seen == list(range(1, len(seen) + 1))
         doomed.kill()
+        figures.count("crash points")
         acknowledged += doomed.said
     assert steady.end() == 0
     acknowledged += steady.said
@@ -79,6 +81,9 @@ def test_of_two_processes_that_write_at_once_one_is_killed_and_nothing_is_lost(f
     while page := stream.read(first + len(found)):
         found.update({offset: event["id"] for offset, event in page})
     assert (first, list(found)) == (1, list(range(1, end)))
+    figures.count("events", len(found))
+    figures.count("doubled", len(found) - len(set(found.values())))
+    figures.count("lost", len(dict(acknowledged).items() - found.items()))
     assert len(set(found.values())) == len(found)
     assert dict(acknowledged).items() <= found.items()
     # what nobody heard of can be only the last event of each that was killed

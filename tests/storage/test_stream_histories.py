@@ -7,6 +7,7 @@ import random
 import pytest
 
 from nbflow.errors import StorageDamaged
+from tests import figures
 
 from .oracle import Violation
 from .stream_histories import PLAYS
@@ -21,7 +22,11 @@ def test_nothing_acknowledged_is_lost_and_nothing_told_is_taken_back(play: objec
     start = random.randrange(1 << 40)
     print(f"{play.__name__} from {start}")  # type: ignore[attr-defined]
     for seed in (*range(300), *range(start, start + (50_000 if soak else 200))):
-        play(seed)  # type: ignore[operator]
+        history = play(seed)  # type: ignore[operator]
+        figures.count("histories")
+        figures.count("crash points", history.faults.crashes)
+        figures.count("faults", history.faults.injected)
+        figures.count("events", len(history.batches))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
@@ -33,5 +38,6 @@ def test_a_stream_without_this_promise_is_caught(mutant: Mutant) -> None:
                     play(seed)
                 except (Violation, StorageDamaged) as found:
                     print(f"{play.__name__}({seed}): {found}")
+                    figures.count("mutants")
                     return
     pytest.fail(f"{mutant.__name__} was not noticed in {LIMIT} histories of each kind")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbflow.errors import EventsPruned, StorageDamaged, StorageError
+from nbflow.errors import EventsPruned, StorageDamaged, StorageError, StorageFull
 from nbflow.storage import stream_roll
 from nbflow.storage.base import EventStream, Storage
 from nbflow.storage.folder import FolderStorage
@@ -376,3 +377,22 @@ def test_an_error_reaches_everybody_who_waited_with_the_leader(folder: FolderSto
     assert len(refused) == 8
     calls.broken = False
     assert stream.append([event("well")])[0][0] == 2
+
+
+def test_a_unit_whose_first_event_came_before_fails_as_a_whole_when_the_rest_cannot_be_stored(tmp_path: Path) -> None:
+    class Full(OS):
+        full = False
+
+        def link(self, old: str, new: str) -> None:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().link(old, new)
+
+    calls = Full()
+    stream = FolderStorage(tmp_path / "store", os=calls).stream("default")
+    stream.append([event("before", x=1)])
+    calls.full = True
+    with pytest.raises(StorageFull):
+        stream.append([event("before", x=1), event("new", x=1)])
+    calls.full = False
+    assert [offset for offset, _ in stream.append([event("before", x=1), event("new", x=1)])] == [1, 2]

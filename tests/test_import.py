@@ -1,0 +1,37 @@
+"""What a notebook pays for ``import nbflow``: nothing that a task may never need is loaded before it does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NEVER = {
+    *("pandas", "numpy", "ipywidgets", "anywidget", "traitlets", "tornado", "IPython", "graphviz", "loky", "ray"),
+    *("distributed", "dask", "obstore", "pydantic", "apprise", "redis", "nest_asyncio2", "cronsim"),
+    *("email", "zipfile", "http", "sqlite3", "multiprocessing", "unittest", "ctypes", "pydoc", "xml"),
+}
+
+
+def loaded(code: str) -> set[str]:
+    """Return the modules that a fresh interpreter has loaded after some code, but not before."""
+    program = f"import json, sys; before = set(sys.modules)\n{code}\nprint(json.dumps([*{{*sys.modules}} - before]))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def test_the_import_alone_loads_next_to_nothing() -> None:
+    found = loaded("import nbflow")
+    assert not {"asyncio", "dataclasses", "logging", "subprocess", *NEVER} & found
+    assert len([name for name in found if name.startswith("nbflow")]) < 10
+
+
+@pytest.mark.parametrize("code", ["nf.task; nf.run", "nf.init; nf.Workflow; nf.Flow; nf.Run; nf.send"])
+def test_who_writes_a_workflow_loads_what_runs_it_and_no_more(code: str) -> None:
+    found = {name.partition(".")[0] for name in loaded(f"import nbflow as nf; {code}")}
+    assert not NEVER & found, NEVER & found
