@@ -42,9 +42,9 @@ class Options:
 
     ``timeout`` is in seconds. ``checkpoint`` None inherits from the task that made the node, else True.
     ``executor`` and ``loop`` are names; ``mark_start`` journals the start before the body runs (at most once);
-    ``resources`` are (name, amount) pairs, of which "CPU" is the number of slots on the executor. ``cache`` is whether a
-    result may be that of an earlier call with the same code and inputs: True in any run, "run" in the same one, a number
-    in any run if it is not more than so many seconds old.
+    ``resources`` are (name, amount) pairs, of which "CPU" is the number of slots on the executor. ``cache`` is whether
+    a result may be that of an earlier call with the same code and inputs: True in any run, "run" in the same one, a
+    number in any run if it is not more than so many seconds old.
     """
 
     retry: RetryPolicy = RetryPolicy()

@@ -214,8 +214,8 @@ def _cache(task: str, wanted: Any) -> bool | str | float:
     if isinstance(wanted, bool) or wanted == IN_RUN:
         return wanted  # type: ignore[no-any-return]
     raise ValueError(
-        f"cache of task {task!r} must be True (any run), 'run' (the same run), a positive timedelta (any run, not older "
-        f"than that) or False, not {wanted!r}."
+        f"cache of task {task!r} must be True (any run), 'run' (the same run), a positive timedelta (any run, not "
+        f"older than that) or False, not {wanted!r}."
     )
 
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.commands import StartTask
 from ..core.records import TaskStarted
-from ..dag.elsewhere import call_elsewhere
-from .context import place_of
 from .ends import Body, Ends, Returned, run_and_encode
 from .lanes import Lane, Slot
+from .parcels import Parcel
 from .resources import submitter
 from .streams import speaking
 
 if TYPE_CHECKING:
     from ..dag.task import Task
     from .runner import Runner
+
+
+SLICE = 64
+"""Bodies that start in one turn of the loop. The next ones start in the next turn, beside the ends of these: of ten
+thousand tiny ones only some are in memory at a time, which saves a third of their cost, and the loop stays at hand."""
+
+UNTOLD = 0.01
+"""Seconds after which a body that started among many others is shown as running; most have ended by then."""
 
 
 class Bodies:
@@ -28,17 +37,51 @@ class Bodies:
         self.runner = runner
         self.running: dict[int, Body] = {}
         self._waiting: dict[int, StartTask] = {}
+        self._line: deque[StartTask] = deque()
+        self._room = SLICE
+        self._is_async: dict[Task[Any, Any], bool] = {}
+        self._many = False
+        self._untold: list[Body] = []
         self.ends = Ends(runner, self.running)
 
     # ---- start ----
 
+    def turn(self) -> None:
+        """Begin a new turn of the loop, in which a slice of bodies may start at once."""
+        self._room = 0 if self._line else SLICE
+
     def start(self, command: StartTask) -> None:
-        """Start a body, or queue it for its executor."""
+        """Start a body in this turn of the loop or in a later one, or queue it for its executor."""
+        if self._room:
+            self._room -= 1
+            self._start(command)
+            return
+        if not self._line:
+            self.runner.loop.call_soon(self._start_more)
+        self._waiting[command.node] = command
+        self._line.append(command)
+
+    def _start_more(self) -> None:
+        self._many = True
+        for _ in range(min(SLICE, len(self._line))):
+            command = self._line.popleft()
+            if self._waiting.get(command.node) is command:
+                del self._waiting[command.node]
+                self._start(command)
+        self._many = False
+        if self._line:
+            self.runner.loop.call_soon(self._start_more)
+
+    def _start(self, command: StartTask) -> None:
         try:
             task = self.runner.task_of(command.node)
             lane = self._lane(task)
         except Exception as error:
             self.ends.failed(Body(command.node, command.attempt, self.runner.now(), "?"), error)
+            return
+        if task.settings.mark_start and not task.settings.retry.allows(command.attempt - 1):
+            body = Body(command.node, command.attempt - 1, self.runner.now(), task.name)
+            self.ends.failed(body, self.ends.unknown(body))
             return
         if task.settings.cache:
             self._waiting[command.node] = command
@@ -59,12 +102,19 @@ class Bodies:
             self._launch(command, task, None)
             return
         self._waiting[command.node] = command
-        lane.join(lambda slot: self._take_slot(command, slot), task.settings.slots)
+        # a deadline counts from the start, and what is marked as started has started: neither may wait elsewhere
+        ahead = task.settings.timeout is None and not task.settings.mark_start
+        lane.join(lambda slot: self._take_slot(command, slot), task.settings.slots, ahead)
 
     def _lane(self, task: Task[Any, Any]) -> Lane | None:
-        if task.settings.executor is None and task.is_async:
-            return None
-        return self.runner.lane(task.settings.executor)
+        name = task.settings.executor
+        if name is None:
+            is_async = self._is_async.get(task)
+            if is_async is None:  # asked once for each function: it takes longer than to call a tiny one
+                is_async = self._is_async[task] = task.is_async
+            if is_async:
+                return None
+        return self.runner.lane(name)
 
     def _take_slot(self, command: StartTask, slot: Slot) -> bool:
         if self._waiting.get(command.node) is not command:
@@ -76,20 +126,36 @@ class Bodies:
     def _launch(self, command: StartTask, task: Task[Any, Any], slot: Slot | None) -> None:
         body = Body(command.node, command.attempt, self.runner.now(), task.name, slot)
         self.running[command.node] = body
-        started = TaskStarted(body.node, body.attempt, body.started)
         if task.settings.mark_start:
+            started = TaskStarted(body.node, body.attempt, body.started)
             self.runner.write(started, then=lambda: self._enter(body, task))
             return
-        self.runner.apply_volatile(started)
+        if self._many or (slot is not None and slot.early):
+            if not self._untold:
+                self.runner.loop.call_later(UNTOLD, self._tell)
+            self._untold.append(body)
+        else:
+            self.runner.apply_volatile(TaskStarted(body.node, body.attempt, body.started))
         self._enter(body, task)
 
+    def _tell(self) -> None:
+        """Let the state know of the bodies that run still: of the tiny ones among many it need not hear twice."""
+        untold, self._untold = self._untold, []
+        for body in untold:
+            if self.running.get(body.node) is body:
+                self.runner.apply_volatile(TaskStarted(body.node, body.attempt, body.started))
+
     def _enter(self, body: Body, task: Task[Any, Any]) -> None:
-        memory = self.runner.memory
-        if not memory.ready(body.node):
+        if self.running.get(body.node) is not body:
+            return  # it was stopped while its start was written down
+        if body.slot is not None and not body.slot.lane.executor.same_process:
+            body.parcel = Parcel(self.runner, body.slot.lane)
+        source = body.parcel or self.runner.memory
+        if not source.ready(body.node):
             self.runner.spawn(self._load(body, task))
             return
         try:
-            args, kwargs = memory.arguments(body.node)
+            args, kwargs = source.arguments(body.node)
         except Exception as error:
             self.ends.failed(body, error)
             return
@@ -97,7 +163,8 @@ class Bodies:
 
     async def _load(self, body: Body, task: Task[Any, Any]) -> None:
         try:
-            args, kwargs = await self.runner.memory.load(body.node, self.runner.memory.arguments)
+            source = body.parcel or self.runner.memory
+            args, kwargs = await source.load(body.node, source.arguments)
         except Exception as error:
             self.ends.failed(body, error)
             return
@@ -108,8 +175,8 @@ class Bodies:
             return  # it was stopped while its arguments were loaded
         context = speaking(self.runner, body.node, body.attempt)
         limit = task.settings.timeout
-        if limit is not None:
-            body.timer = self.runner.loop.call_later(limit, self._time_out, body, limit)
+        if limit is not None and not (body.parcel and body.parcel.may_queue):
+            self._limit(body, limit)
         if body.slot is None:
             self._call_async(body, task, args, kwargs, context)
         else:
@@ -149,14 +216,18 @@ class Bodies:
     def _call_in(
         self, lane: Lane, body: Body, task: Task[Any, Any], args: list[Any], kwargs: dict[str, Any], context: Context
     ) -> None:
-        function, executor, submit = task.function, lane.executor, submitter(self.runner, lane, task)
-        if executor.same_process:
-            keep = task.settings.checkpoint is not False and not task.settings.catch_exceptions
-            future = submit(context.run, run_and_encode, self.runner.blobs, keep, function, args, kwargs)
+        executor = lane.executor
+        if body.parcel is not None:
+            future = body.parcel.submit(task, body.node, args, kwargs, context)
         else:
-            place = place_of(self.runner, body.node)
-            future = context.run(submit, call_elsewhere, function, args, kwargs, place)
+            keep = task.settings.checkpoint is not False and not task.settings.catch_exceptions
+            submit = submitter(self.runner, lane, task)
+            future = submit(context.run, run_and_encode, self.runner.blobs, keep, task.function, args, kwargs)
         body.stop, body.end = lambda: executor.stop(future), future
+        limit = task.settings.timeout
+        if limit is not None and body.parcel and body.parcel.may_queue:
+            begin = partial(self._limit, body, limit)
+            executor.when_started(future, lambda: self.runner.host.engine.post(begin))  # type: ignore[attr-defined]
         if future.done():
             self._finished(body, future)
         else:
@@ -176,9 +247,10 @@ class Bodies:
         if body.stop is None:
             body.leave_slot()
         elif not body.stop():
+            where = _where(body)
             body.leave_slot()  # an abandoned thread must not take the place of bodies that are wanted
             self.runner.notice(
-                f"{body.name!r} runs in a thread, which nobody can stop: it is abandoned, and its result is ignored."
+                f"{body.name!r} runs in {where}, which nobody can stop: it is abandoned, and its result is ignored."
             )
 
     def stop_all(self) -> None:
@@ -191,6 +263,11 @@ class Bodies:
         if self._waiting.pop(index, None) is not None:
             self.runner.results.leave(index)
 
+    def _limit(self, body: Body, limit: float) -> None:
+        """Begin to count the time of a body."""
+        if self.running.get(body.node) is body and body.timer is None:
+            body.timer = self.runner.loop.call_later(limit, self._time_out, body, limit)
+
     def _time_out(self, body: Body, limit: float) -> None:
         if self.running.get(body.node) is not body:
             return
@@ -198,7 +275,8 @@ class Bodies:
         stopped = body.stop() if body.stop is not None else True
         if not stopped:
             abandoned = (
-                "It runs in a thread, which nobody can stop: it is abandoned. Use executor='process' to have it killed."
+                f"It runs in {_where(body)}, which nobody can stop: it is abandoned. Use executor='process' to have it "
+                "killed."
             )
             self.ends.failed(body, self.ends.timeout(body, abandoned))
 
@@ -213,6 +291,12 @@ class Bodies:
     async def drained(self) -> None:
         """Return when no body runs."""
         await self.ends.drained()
+
+
+def _where(body: Body) -> str:
+    """Return where a body runs that cannot be stopped."""
+    executor = body.slot.lane.executor if body.slot is not None and body.slot.held else None
+    return str(getattr(executor, "thread", "a thread"))
 
 
 async def _awaited(value: Any) -> Any:

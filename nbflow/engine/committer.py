@@ -37,7 +37,7 @@ class Committer:
     ) -> None:  # fmt: skip
         self._journal = journal
         self._window = getattr(journal, "window", 0.0)
-        """Seconds between the beginnings of two commits: a storage that is far away, and asks money for each, says so."""
+        """Seconds between two commits at least: a storage that is far away, and asks money for each, says so."""
         self._began = -self._window
         self._loop = loop
         self._writer = writer

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.graph import Json
-from ..core.records import TaskAttemptFailed, TaskFailed
+from ..core.records import TaskAttemptFailed, TaskFailed, TaskSucceeded
 from ..dag.growth import growth
-from ..errors import StorageError, TaskTimeout
+from ..errors import StorageError, SystemFailure, TaskTimeout
+from ..executors.kept import Handle, Kept
 from ..storage import values
+from ..storage.shared import Unseen
 from .failure import describe
 from .lanes import Slot
+from .remote import Made
 
 if TYPE_CHECKING:
+    from .parcels import Parcel
     from .runner import Runner
 
 _QUICK = (type(None), bool, int, float)
@@ -33,6 +37,7 @@ class Body:
     started: float
     name: str
     slot: Slot | None = None
+    parcel: Parcel | None = None
     timer: asyncio.TimerHandle | None = None
     stop: Callable[[], bool] | None = None
     end: Any = None  # done when what runs has really ended, wanted or not
@@ -44,7 +49,7 @@ class Body:
             self.slot.leave()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Returned:
     """What a body gave: its value, and the stored form when that was made beside the body."""
 
@@ -66,6 +71,14 @@ class Ends:
             f"Task {body.name!r} of run {self.runner.workflow_id!r} ran longer than {body.timed_out:g} seconds. {more}"
         )
 
+    def unknown(self, body: Body) -> SystemFailure:
+        """Return the error of a body whose start is journaled and its end is not, and that may not start once more."""
+        run = self.runner.workflow_id
+        return SystemFailure(
+            f"Task {body.name!r} of run {run!r} had begun when its process ended, and nobody knows what it has done. "
+            f"Its max_retries do not let it start again: see to it yourself, then nbflow.resume({run!r}) starts it."
+        )
+
     def cause(self, body: Body, error: BaseException) -> BaseException:
         """Return why a body ended: its own error, or that its time was up."""
         return self.timeout(body, "It was stopped.") if body.timed_out else error
@@ -77,16 +90,21 @@ class Ends:
         if self.running.get(body.node) is not body:
             body.leave_slot()
             return
-        if future.cancelled():
-            self.failed(body, self.cause(body, asyncio.CancelledError()))
-            return
-        error = future.exception()
+        try:
+            error = future.exception()
+        except concurrent.futures.CancelledError:
+            error = asyncio.CancelledError()
         if error is not None:
+            if isinstance(error, Unseen) and body.parcel is not None:
+                body.parcel.was_not_seen()
             self.failed(body, self.cause(body, error))
             return
         value = future.result()
+        if isinstance(value, (Made, Kept)):
+            self._arrived(body, value)
+            return
         returned = value if isinstance(value, Returned) else Returned(value)
-        if inspect.isawaitable(returned.value):
+        if type(returned.value) not in _QUICK and inspect.isawaitable(returned.value):
             body.leave_slot()
             then_await(body, returned.value)
             return
@@ -94,13 +112,16 @@ class Ends:
 
     def _leave(self, body: Body) -> bool:
         """Take a body out; False when it was stopped and its result must not count."""
-        body.leave_slot()
+        if body.slot is not None:
+            body.slot.leave()
         if body.timer is not None:
             body.timer.cancel()
         if self.running.get(body.node) is not body:
             return False
         del self.running[body.node]
-        self.runner.progress.pop(body.node, None)
+        body.stop = body.end = None  # a cycle with its future, which would keep the value
+        if self.runner.progress:
+            self.runner.progress.pop(body.node, None)
         if not self.running and self._idle is not None:
             self._idle.set()
         return True
@@ -116,7 +137,8 @@ class Ends:
             self.runner.results.leave(body.node)
             self.runner.grow(body.node, graph, body.started, ended, body.attempt)
             return
-        options = self.runner.state.options(body.node)
+        state = self.runner.state
+        options = state.codes[state.nodes[body.node].spec.code].options
         if options.catch_exceptions:
             value, stored = (value, None), None
         if options.checkpoint is False:
@@ -129,6 +151,36 @@ class Ends:
         else:
             self.running[body.node] = body  # until its value is stored: nobody may close the run before
             self.runner.spawn(self._encode(body, value, ended))
+
+    def _arrived(self, body: Body, found: Made | Kept) -> None:
+        """Take what a body gave whose value is not here: it was stored beside the body, or its parts have come."""
+        made: Made = found.head if isinstance(found, Kept) else found
+        handle = found.handle if isinstance(found, Kept) else None
+        if made.stored is not None and made.parts is not None:
+            self.runner.spawn(self._store_parts(body, made.stored, made.parts, handle))
+        elif self._leave(body):
+            self._settle(body, made.stored, handle, self.runner.now())
+
+    async def _store_parts(
+        self, body: Body, stored: Json, parts: tuple[Json, list[Any]], handle: Handle | None
+    ) -> None:
+        ended = self.runner.now()
+        try:
+            stored = await self.runner.trouble.store_parts(stored, *parts)
+        except Exception as error:
+            self.failed(body, error)
+            return
+        if self._leave(body):
+            self._settle(body, stored, handle, ended)
+
+    def _settle(self, body: Body, stored: Json | None, handle: Handle | None, ended: float) -> None:
+        runner = self.runner
+        runner.results.keep(body.node, stored)
+        if stored is not None and "blob" in stored:
+            runner.memory.was_stored_here(body.node)
+        if handle is not None and body.parcel is not None:
+            runner.memory.hold(body.node, body.parcel.executor, handle)
+        runner.write(TaskSucceeded(body.node, stored, body.started, ended, body.attempt))
 
     async def _encode(self, body: Body, value: Any, ended: float) -> None:
         try:

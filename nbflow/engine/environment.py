@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -81,6 +80,8 @@ def _version(name: str) -> str:
 
 
 def _installed(name: str) -> str:
+    from importlib import metadata  # lazily: it brings the e-mail and zip parts of the library with it
+
     try:
         return metadata.version(_SAME_WORDS.get(name, name))
     except Exception:

@@ -47,7 +47,7 @@ def _fork(host: Host, workflow_id: str, new_id: str | None, after: str | None, m
         kept = state.metadata if metadata is None else metadata
         now = round(host.clock.time(), 3)
         forked = r.RunForked(journal.workflow_id, workflow_id, now, after or "", kept, again)
-        journal.share_blobs(workflow_id, sorted(blobs_of(wires)))
+        journal.share_blobs(workflow_id, sorted(set[str]().union(*map(blobs_of, wires))))
         # In one commit: before it there is no run, and after it there is a whole one.
         journal.append([*(json.dumps(wire, separators=(",", ":")) for wire in wires), encode(forked)])
         state.handle(forked)

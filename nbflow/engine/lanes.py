@@ -8,9 +8,18 @@ from collections.abc import Callable
 
 from ..executors.base import Executor
 
+AHEAD = 128
+"""So many bodies at most are handed to an executor's own queue while all its slots are taken."""
+FORESIGHT = 0.004
+"""Seconds of work that are handed over at most, as fast as bodies have ended lately. Bodies that take longer than that
+each wait here, and are shown as waiting; without this a thread would wait for the loop after each tiny body."""
+
 
 class Lane:
-    """One executor and the line before it: the bodies of all runs hold at most ``slots`` slots at a time."""
+    """One executor and the line before it: the bodies of all runs hold at most ``slots`` slots at a time.
+
+    An executor that says ``queues`` gets tiny bodies ahead of time, as many as it ends in a few milliseconds.
+    """
 
     def __init__(self, executor: Executor, slots: int, loop: asyncio.AbstractEventLoop) -> None:
         self.executor = executor
@@ -18,40 +27,82 @@ class Lane:
         self.running = 0
         self.told: set[str] = set()
         """The resources of which it was said that the executor does not know them."""
-        self._line: deque[tuple[int, Callable[[Slot], bool]]] = deque()
+        self.sees = True
+        """False when its workers have turned out not to see the files of the storage."""
+        self._line: deque[tuple[int, bool, Callable[[Slot], bool]]] = deque()
         self._loop = loop
+        self._pumping = False
+        self._wide = 0
+        self._queues = getattr(executor, "queues", False)
+        self._ahead = 0
+        self._ended = 0
+        self._since = loop.time()
 
-    def join(self, start: Callable[[Slot], bool], wide: int = 1) -> None:
+    def join(self, start: Callable[[Slot], bool], wide: int = 1, ahead: bool = False) -> None:
         """Stand in line for so many slots, of which all count as one place.
 
         ``start`` is called when they are free, and returns False when it does not want them any more. Who wants more
         slots than there are gets all of them, alone. Nobody is overtaken, so a wide body waits no longer than the
-        bodies before it take.
+        bodies before it take. With ``ahead`` it may be handed over some milliseconds before a slot is free.
         """
-        self._line.append((min(wide, self.slots), start))
-        self._pump()
+        self._line.append((min(wide, self.slots), ahead, start))
+        if len(self._line) == 1:  # else who leaves lets the next ones in
+            self._pump()
 
     def _pump(self) -> None:
-        while self._line and self.running + self._line[0][0] <= self.slots:
-            wide, start = self._line.popleft()
-            self.running += wide
-            if not start(Slot(self, wide)):
-                self.running -= wide
+        self.slots = getattr(self.executor, "workers", None) or self.slots  # a cluster grows and shrinks
+        more = self._foresee() if self._queues else 0
+        while self._line:
+            wide, ahead, start = self._line[0]
+            # a wide body is alone on its slots, so nothing is handed over beside it
+            room = self.slots + (more if ahead and wide == 1 and not self._wide else 0)
+            if self.running and self.running + wide > room:
+                break
+            self._line.popleft()
+            self._take(wide, 1)
+            if not start(Slot(self, wide, self.running > self.slots)):
+                self._take(wide, -1)
+
+    def _take(self, wide: int, sign: int) -> None:
+        self.running += sign * wide
+        if wide > 1:
+            self._wide += sign
+
+    def _foresee(self) -> int:
+        """Return how many bodies may be handed over ahead of time."""
+        now = self._loop.time()
+        if now - self._since > FORESIGHT / 2:
+            self._ahead = min(AHEAD, int(self._ended * FORESIGHT / (now - self._since)))
+            self._ended, self._since = 0, now
+        return self._ahead
 
     def _leave(self, wide: int) -> None:
-        self.running -= wide
-        if self._line:
-            self._loop.call_soon(self._pump)  # not at once: a line of inline bodies would be a recursion
+        self._take(wide, -1)
+        self._ended += 1
+        if self._line and not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump_later)  # not at once: a line of inline bodies would be a recursion
+
+    def _pump_later(self) -> None:
+        self._pumping = False
+        self._pump()
 
 
 class Slot:
     """The right of one body to be on its executor."""
 
-    __slots__ = ("_lane", "_wide")
+    __slots__ = ("_lane", "_wide", "early")
 
-    def __init__(self, lane: Lane, wide: int = 1) -> None:
+    def __init__(self, lane: Lane, wide: int = 1, early: bool = False) -> None:
         self._lane: Lane | None = lane
         self._wide = wide
+        self.early = early
+        """True when the body is handed over before there is room for it."""
+
+    @property
+    def held(self) -> bool:
+        """True until the slot is left."""
+        return self._lane is not None
 
     @property
     def lane(self) -> Lane:

@@ -21,6 +21,7 @@ class Listing:
 
     def __init__(self) -> None:
         self._dead: dict[str, tuple[tuple[float, str], Json]] = {}
+        self._resting: dict[str, tuple[RunEntry, RunRow]] = {}
 
     def rows(self, host: Host) -> list[RunRow]:
         """Return every run, the last changed first."""
@@ -31,7 +32,18 @@ class Listing:
         entries = storage.list_runs()
         known = {entry.workflow_id for entry in entries}
         self._dead = {name: kept for name, kept in self._dead.items() if name in known}
-        return [self._row(storage, entry, here.get(entry.workflow_id)) for entry in entries]
+        before, self._resting = self._resting, {}
+        rows = []
+        for entry in entries:
+            name = entry.workflow_id
+            kept = before.get(name)
+            # a storage gives the same entry again, not an equal one, of a run that nobody has touched
+            if kept is None or kept[0] is not entry or name in here:
+                kept = entry, self._row(storage, entry, here.get(name))
+            rows.append(kept[1])
+            if entry.owner is None and name not in here:
+                self._resting[name] = kept
+        return rows
 
     def _row(self, storage: Storage, entry: RunEntry, fresh: Json | None) -> RunRow:
         live = entry.live if fresh is None else _goes(fresh)

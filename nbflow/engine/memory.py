@@ -12,6 +12,7 @@ from ..core.graph import NodeKind
 from ..core.node import Node
 from ..core.state import RunState
 from ..dag.template import fill
+from ..executors.kept import Handle
 from ..storage import values
 from ..storage.base import Blobs
 
@@ -23,6 +24,8 @@ class Memory:
         self.state = state
         self.blobs = blobs
         self._values: dict[int, Any] = {}
+        self._handles: dict[int, tuple[Any, Handle]] = {}
+        self._fresh: set[int] = set()
         self._loading: dict[int, asyncio.Task[Any]] = {}
 
     def arrive(self, index: int, value: Any) -> None:
@@ -32,6 +35,29 @@ class Memory:
     def drop(self, index: int) -> None:
         """Let a value go."""
         self._values.pop(index, None)
+        if self._handles:
+            self._handles.pop(index, None)
+        if self._fresh:
+            self._fresh.discard(index)
+
+    def hold(self, index: int, executor: Any, handle: Handle) -> None:
+        """Keep the handle of a value that stays with an executor."""
+        self._handles[index] = executor, handle
+
+    def handle(self, index: int, executor: Any) -> Handle | None:
+        """Return the handle of a value that this executor, or another one of the same cluster, keeps."""
+        if index not in self._handles:
+            return None
+        keeper, handle = self._handles[index]
+        return handle if keeper.realm == getattr(executor, "realm", "") and not handle.lost else None
+
+    def was_stored_here(self, index: int) -> None:
+        """Take down that a value was stored in this session: whoever maps its file need not check it again."""
+        self._fresh.add(index)
+
+    def is_fresh(self, index: int) -> bool:
+        """Tell whether a value was stored in this session."""
+        return index in self._fresh
 
     def __len__(self) -> int:
         return len(self._values)
@@ -43,8 +69,10 @@ class Memory:
             return True
         node = self.state.nodes[index]
         if node.spec.kind.composed:
-            return not _reads(node.spec.call) and all(self.has(dep) for dep in node.inputs)
-        return not (node.value and "blob" in node.value)
+            return not reads(node.spec.call) and all(self.has(dep) for dep in node.inputs)
+        if node.value is None:
+            return index not in self._handles
+        return "blob" not in node.value
 
     def get(self, index: int) -> Any:
         """Return a value, from memory or from the storage. Raises CheckpointError when it cannot be loaded."""
@@ -56,6 +84,9 @@ class Memory:
             value = first_of(node, self.state.nodes[node.chosen].node_id, self.get(node.chosen))
         elif node.spec.kind is NodeKind.VALUE:
             value = self.arguments(index)[0][0]
+        elif node.value is None and index in self._handles:
+            keeper, handle = self._handles[index]
+            value = keeper.fetch(handle)
         elif node.value is None:
             raise LookupError(
                 f"The value of {node.node_id!r} in run {self.state.workflow_id!r} was not stored (checkpoint=False) "
@@ -73,7 +104,11 @@ class Memory:
         call = spec.call
         if call is None:
             return [], {}
-        deps = spec.deps
+        deps, known = spec.deps, self._values
+        if len(call) == 1:
+            flat = _flat(call[0], deps, known)
+            if flat is not None:
+                return flat, {}
 
         def dependency(place: int) -> Any:
             return self.get(deps[place])
@@ -81,15 +116,18 @@ class Memory:
         def unseal(stored: Any) -> Any:
             return values.decode(stored, self.blobs, persistent_load=dependency)
 
-        args = [fill(form, dependency, unseal) for form in call[0]]
+        args = [fill(form, dependency, unseal) if type(form) is dict else form for form in call[0]]
         if len(call) == 1:
             return args, {}
         return args, {key: fill(form, dependency, unseal) for key, form in call[1].items()}
 
     def ready(self, index: int) -> bool:
         """Tell whether ``arguments`` would read nothing large."""
-        spec = self.state.nodes[index].spec
-        return not _reads(spec.call) and all(self.has(dep) for dep in spec.deps)
+        spec, at_hand = self.state.nodes[index].spec, self._values
+        for dep in spec.deps:
+            if dep not in at_hand and not self.has(dep):
+                return False
+        return not reads(spec.call)
 
     async def load(self, index: int, load: Callable[[int], Any]) -> Any:
         """Return ``load(index)``, made in a thread; the large values it needs are read once, however many ask."""
@@ -113,13 +151,35 @@ class Memory:
         return await asyncio.shield(task)
 
 
-def _reads(call: Any) -> bool:
+def _flat(forms: list[Any], deps: tuple[int, ...], known: dict[int, Any]) -> list[Any] | None:
+    """Return arguments that are all scalars or values at hand, as most are; None when there is more to do."""
+    found = []
+    for form in forms:
+        if type(form) is not dict:
+            found.append(form)
+        elif "r" in form and deps[form["r"]] in known:
+            found.append(known[deps[form["r"]]])
+        else:
+            return None
+    return found
+
+
+def reads(call: Any) -> bool:
     """Tell whether a stored call holds a value that lies in a file of its own."""
-    if type(call) is list:
-        return any(_reads(part) for part in call)
-    if type(call) is not dict:
+    if call is None:
         return False
-    return "blob" in call or any(_reads(part) for part in call.values())
+    work = call[0] if len(call) == 1 else [*call[0], *call[1].values()]
+    while work:  # no recursion and no generators: it is asked at every start
+        deeper: list[Any] = []
+        for part in work:
+            if type(part) is list:
+                deeper += part
+            elif type(part) is dict and "r" not in part:
+                if "blob" in part:
+                    return True
+                deeper += part.values()
+        work = deeper
+    return False
 
 
 def as_value(state: RunState, index: int, found: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from ..executors import worker
@@ -13,6 +14,8 @@ from .voice import Pace, current
 T = TypeVar("T")
 
 _pace = Pace()  # of the one body in a process of its own
+pace: ContextVar[Pace | None] = ContextVar("nbflow_pace", default=None)
+"""The pace of a body that shares its process with others, on a cluster."""
 
 
 def progress(done: float, total: float) -> None:
@@ -37,7 +40,7 @@ def progress(done: float, total: float) -> None:
     voice = current.get()
     if voice is not None:
         voice.progress(*parts)
-    elif _pace.lets(*parts):
+    elif (pace.get() or _pace).lets(*parts):
         worker.tell("progress", parts)
 
 

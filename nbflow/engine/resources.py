@@ -10,12 +10,20 @@ from .lanes import Lane
 
 if TYPE_CHECKING:
     from ..dag.task import Task
+    from ..executors.kept import Handle
     from .runner import Runner
 
 
-def submitter(runner: Runner, lane: Lane, task: Task[Any, Any]) -> Callable[..., Any]:
-    """Return what starts a task's body on the executor of a lane, with the resources that the task asked for."""
+def submitter(
+    runner: Runner, lane: Lane, task: Task[Any, Any], handles: list[Handle] | None = None
+) -> Callable[..., Any]:
+    """Return what starts a task's body on the executor of a lane, with the resources that the task asked for.
+
+    ``handles`` are those of the values that an executor keeps; None for one that keeps none.
+    """
     executor, wanted = lane.executor, dict(task.settings.resources)
+    if handles is not None:
+        return partial(executor.submit_holding, handles, wanted)  # type: ignore[attr-defined]
     if not wanted:
         return executor.submit
     knows = getattr(executor, "submit_with", None)

@@ -46,6 +46,8 @@ class Results:
 
     def keep(self, index: int, stored: Json | None) -> None:
         """Keep what a body has returned, if its task wants that."""
+        if not self._keys:
+            return
         key = self._keys.get(index)
         if key is None or stored is None:
             self.leave(index)

@@ -38,14 +38,8 @@ _TASK: dict[type[r.Record], str] = {
 }
 
 
-def said(state: RunState, record: r.Record, commands: list[c.Command]) -> list[c.Command]:
-    """Say what a record means that was just taken, if anybody listens; return the commands that came of it."""
-    if _log.isEnabledFor(logging.INFO):
-        _say(state, record, commands)
-    return commands
-
-
-def _say(state: RunState, record: r.Record, commands: list[c.Command]) -> None:
+def say(state: RunState, record: r.Record, commands: list[c.Command]) -> None:
+    """Say what a record means that was just taken; ``commands`` came of it."""
     kind, workflow_id = type(record), state.workflow_id
     if kind in _RUN:
         facts = {"action": f"run_{_RUN[kind].replace(' ', '_')}", "workflow_id": workflow_id}

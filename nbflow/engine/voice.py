@@ -52,6 +52,11 @@ class Voice:
         """The run of the body, for what goes on on the engine's loop."""
         return self._runner
 
+    def notice(self, text: str) -> None:
+        """Say something to the person who watches the run."""
+        runner = self._runner
+        runner.host.engine.post(lambda: runner.notice(text))
+
     def progress(self, done: int, total: int) -> None:
         """Take how far the body is; those who watch are told some ten times a second."""
         runner = self._runner

@@ -16,9 +16,9 @@ import pytest
 
 import nbflow as nf
 from nbflow.engine.host import Host
-from nbflow.errors import TaskTimeout, WorkflowCancellationError, WorkflowExecutionError
+from nbflow.errors import SystemFailure, TaskTimeout, WorkflowCancellationError, WorkflowExecutionError
 from nbflow.testing import MemoryStorage
-from tests.engine.tools import Counter, Gate, until
+from tests.engine.tools import Counter, Gate, kill_at, script, until
 
 
 def test_a_plain_body_runs_in_a_thread_an_async_one_on_the_engines_loop(host: Host) -> None:
@@ -160,16 +160,52 @@ def test_cancel_stops_async_bodies_and_abandons_threads_with_a_notice(host: Host
     gate.open.set()
 
 
-def test_a_body_marked_to_start_once_is_not_repeated_within_its_budget(tmp_path: Path, folder: Path) -> None:
-    calls, gate = Counter(tmp_path / "calls"), Gate()
+def test_a_body_marked_to_start_once_does_not_start_again_after_a_crash_until_a_person_says_so(
+    tmp_path: Path, folder: Path
+) -> None:
+    code = """
+        import sys
+        import nbflow as nf
 
-    @nf.task(mark_start=True, max_retries=0)
+        @nf.task(mark_start=True, max_retries=0)
+        def pay(path):
+            import os, time
+            fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+            os.write(fd, b"x\\n")
+            os.close(fd)
+            if os.path.exists(path + ".go"):
+                return "paid"
+            print("pays", flush=True)
+            time.sleep(600)
+
+        nf.init(storage=sys.argv[1])
+        nf.run(pay.bind(sys.argv[2]), workflow_id="w")
+    """
+    calls = Counter(tmp_path / "calls")
+    kill_at(script(code, folder, calls.path), "pays")
+    Path(calls.path + ".go").touch()
+    with pytest.raises(WorkflowExecutionError) as failed:
+        nf.resume("w")
+    assert isinstance(failed.value.__cause__, SystemFailure)
+    assert "nbflow.resume('w') starts it" in str(failed.value.__cause__)
+    assert calls.count() == 1
+    assert nf.resume("w") == "paid"
+    assert calls.count() == 2
+
+
+def test_a_body_that_is_stopped_while_its_start_is_written_down_does_not_run(tmp_path: Path) -> None:
+    calls = Counter(tmp_path / "calls")
+
+    @nf.task(executor="inline")
+    def quick() -> int:
+        return 1
+
+    @nf.task(mark_start=True)
     def pay() -> int:
         return calls.add()
 
-    assert nf.run(pay.bind(), workflow_id="w") == 1
-    assert any("attempt 1 began" in line for line in nf.get_run("w").story("pay"))
-    assert gate.open.is_set() is False
+    assert nf.run(nf.any_of(quick.bind(), pay.bind())).value == 1
+    assert calls.count() == 0
 
 
 def test_a_body_whose_arguments_do_not_fit_any_more_fails_and_does_not_hang() -> None:

@@ -161,3 +161,14 @@ def test_a_record_that_is_no_json_is_refused_at_once() -> None:
         await s.committer.drained()
 
     assert play(scene).disk.batches == [[1]]
+
+
+def test_nobody_waits_for_what_is_written_after_it_was_stopped() -> None:
+    async def scene(s: Scene) -> None:
+        s.write(1)
+        s.committer.stop()
+        s.write(2)
+        await s.committer.drained()
+
+    played = play(scene)
+    assert (played.durable, played.disk.batches) == ([], [])

@@ -15,6 +15,7 @@ from nbflow.core.records import CallStopped
 from nbflow.core.rules import RulesEvaluated, flow_of
 from nbflow.errors import CommandFailed, WorkflowExecutionError
 from nbflow.rules import BashOperator, Count, Event, Flow, NotificationClient, PythonOperator, TaskAction, stopping
+from nbflow.storage.streams import FolderStream
 from nbflow.views.flow import flow_view
 from tests.engine.tools import LONG, Counter, Gate, VirtualClock, kill_at, script, until
 from tests.executors.programs import is_alive
@@ -434,3 +435,22 @@ def test_a_task_sends_to_the_namespace_of_its_flow_unless_it_says_otherwise(exec
     assert NotificationClient("market").count_events("mine") == 1
     assert NotificationClient("other").count_events("theirs") == 1
     assert NotificationClient().namespace == "default"
+
+
+def test_a_flow_that_is_canceled_while_it_begins_to_listen_listens_no_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, ends = Gate(), list[str]()
+
+    def watch(self: FolderStream, ring: Any) -> Any:
+        gate.wait()
+        return lambda: ends.append("ended")
+
+    monkeypatch.setattr(FolderStream, "watch", watch)
+    with Flow("listens", stay_open=True) as flow:
+        PythonOperator("never", len).action_on_event_received(START, "key")
+    run = flow.run_async()
+    gate.reached()
+    run.cancel()
+    gate.open.set()
+    until(lambda: ends, "the watch to end")

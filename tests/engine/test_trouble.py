@@ -12,19 +12,26 @@ import pytest
 
 import nbflow as nf
 from nbflow import api
+from nbflow.core.codec import encode
+from nbflow.core.records import EventReceived
 from nbflow.engine import trouble
-from nbflow.errors import RunIsLive, StorageError, WorkflowExecutionError
+from nbflow.errors import Fenced, RunIsLive, StorageError, WorkflowExecutionError
+from nbflow.storage.base import RunJournal
 from nbflow.storage.folder import FolderStorage
 from nbflow.storage.os_calls import LazyOS
 from tests.engine.tools import Counter, Gate, until
 
 
 class Disk(LazyOS):
-    """A disk that refuses writes while ``refuses`` is an error number."""
+    """A disk that refuses writes while ``refuses`` is an error number, and the next ``bad`` commits, but no header."""
 
     refuses = 0
+    bad = 0
 
     def write(self, fd: int, chunk: Any) -> int:
+        if self.bad and bytes(chunk[:4]) == b'{"q"' and b'"t":"seg"' not in bytes(chunk):
+            self.bad -= 1
+            raise OSError(errno.EIO, "refused")
         if self.refuses and len(chunk) > 20:
             raise OSError(self.refuses, "refused")
         return super().write(fd, chunk)
@@ -101,6 +108,15 @@ def test_an_error_of_the_disk_is_tried_again_a_few_times_and_then_the_run_is_giv
     assert nf.resume("w") is None
 
 
+def test_a_disk_that_fails_again_when_the_run_is_opened_anew_does_not_end_it(disk: Disk) -> None:
+    run = nf.run_async(nf.wait_for_event("go"), workflow_id="w")
+    until(lambda: run.state.counts["waiting"])
+    disk.bad = 3
+    run.send("go", 1)
+    assert run.result(10) == 1
+    assert disk.bad == 0
+
+
 def test_a_run_that_begins_on_a_full_disk_is_refused_with_the_remedy(disk: Disk) -> None:
     disk.refuses = errno.ENOSPC
     with pytest.raises(StorageError, match="space"):
@@ -131,6 +147,59 @@ def test_a_run_that_was_taken_while_it_paused_is_left_to_its_new_owner(disk: Dis
         until(lambda: "w" not in api.default_host().runners)
     finally:
         taken.close()
+
+
+def test_a_run_that_somebody_moved_on_while_it_paused_is_not_gone_on_with_from_what_this_process_knows(
+    disk: Disk, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = nf.run_async(nf.wait_for_event("go"), workflow_id="w")
+    until(lambda: run.state.counts["waiting"])
+    storage = api.default_host().storage
+    reopen = storage.open_run
+
+    def open_run(workflow_id: str, **how: bool) -> RunJournal:
+        monkeypatch.setattr(storage, "open_run", reopen)
+        other = FolderStorage(folder).open_run("w", takeover=True)
+        other.append([encode(EventReceived("theirs", "go", {"c": "json", "v": "theirs"}, 1.0))])
+        other.close()
+        return reopen(workflow_id, **how)
+
+    monkeypatch.setattr(storage, "open_run", open_run)
+    disk.bad = 1
+    run.send("go", "mine", id="mine")
+    with pytest.raises(RunIsLive, match="gone on with run"):
+        run.result(10)
+    until(lambda: "w" not in api.default_host().runners)
+    assert nf.resume("w") == "theirs"
+
+
+def test_a_run_whose_first_commit_fails_begins_all_the_same(disk: Disk) -> None:
+    disk.bad = 2
+    assert nf.run(nf.task(lambda: 1, name="one").bind(), workflow_id="w") == 1
+    assert disk.bad == 0
+
+
+def test_a_run_that_is_taken_while_it_begins_can_be_begun_once_more(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, one = api.default_host().storage, nf.task(lambda: 1, name="one")
+    create = storage.create_run
+
+    def taken(records: object) -> None:
+        raise Fenced("somebody took it")
+
+    def create_run(workflow_id: str) -> RunJournal:
+        monkeypatch.setattr(storage, "create_run", create)
+        journal = create(workflow_id)
+        monkeypatch.setattr(journal, "append", taken)
+        return journal
+
+    monkeypatch.setattr(storage, "create_run", create_run)
+    with pytest.raises(RunIsLive, match="somebody took it"):
+        nf.run(one.bind(), workflow_id="w")
+    until(lambda: not api.default_host().opening)
+    assert api.default_host().runners == {}
+    assert nf.run(one.bind(), workflow_id="w") == 1
 
 
 def test_a_run_that_only_waits_notices_that_it_was_taken(

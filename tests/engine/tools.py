@@ -137,8 +137,8 @@ def finish(process: subprocess.Popen[str]) -> str:
     return out
 
 
-def kill_at(process: subprocess.Popen[str], word: str) -> None:
-    """Kill a program with kill -9 as soon as it has printed a word."""
+def kill_at(process: subprocess.Popen[str], word: str) -> str:
+    """Kill a program with kill -9 as soon as it has printed a word; return what it has printed by then."""
     assert process.stdout is not None
     seen = []
     for line in process.stdout:
@@ -149,3 +149,4 @@ def kill_at(process: subprocess.Popen[str], word: str) -> None:
         raise AssertionError(f"the program ended without {word!r}: {''.join(seen)}")
     process.kill()
     process.communicate()
+    return "".join(seen)

@@ -72,6 +72,7 @@ class Stream:
         self._place = 0
         self._grown = False
         self._unwatch: Callable[[], None] | None = None
+        self._closed = False
         self._names: dict[str, str] = {}
         self._hinted: set[str] = set()
         self.stream: EventStream | None = None
@@ -94,7 +95,12 @@ class Stream:
         self.stream = await asyncio.to_thread(self._runner.host.storage.stream, self._flow.namespace)
         self._place = known.offsets.get(self._flow.namespace, 1)
         self._grown = True
-        self._unwatch = await asyncio.to_thread(self.stream.watch, self._ring)
+        await asyncio.to_thread(self._watch, self.stream)
+
+    def _watch(self, stream: EventStream) -> None:
+        self._unwatch = stream.watch(self._ring)
+        if self._closed:  # the run was stopped while this thread began: nobody else would end what it has begun
+            self._unwatch()
 
     def _ring(self, _: int) -> None:
         self._runner.host.engine.post(self._look)
@@ -180,6 +186,7 @@ class Stream:
 
     def close(self) -> None:
         """Hear nothing more."""
+        self._closed = True
         if self._unwatch is not None:
             self._unwatch()
 

@@ -32,7 +32,7 @@ def call_of(operator: Operator, event: Event | None, workflow_id: str) -> tuple[
     return (event,), {}
 
 
-def _environment(operator: BashOperator, event: Event | None, workflow_id: str) -> dict[str, str]:
+def _environment(operator: BashOperator, event: Event | None, workflow_id: str) -> dict[str, Any]:
     found = {"NBFLOW_WORKFLOW_ID": workflow_id, "NBFLOW_TASK": operator.name}
     if event is not None:
         found |= {"NBFLOW_EVENT_KEY": event.key, "NBFLOW_EVENT_VALUE": _text(event.value)}
