@@ -190,22 +190,17 @@ class FolderStream:
         """Try to store entries at the end of the stream; when others were there first, know where it ends now."""
         calls, offset = self._calls, self._end
         content = encode_frame(offset, [entry.text for entry in fresh], self._files.salt, seal=self._files.seal())
-        temporary = self._files.temporary()
+        temporary, ids = self._files.temporary(), [entry.event["id"] for entry in fresh]
         try:
             write_file(calls, temporary, content, sync=True)
-            taken = self._take_place(temporary, offset)
-            if taken:
-                calls.fsync_dir(f"{self._place.folder}/tail")
+            if not self._take_place(temporary, offset) and not self._was_taken(offset, ids):
+                if not self._catch_up():
+                    self._locate()
+                return
+            calls.fsync_dir(f"{self._place.folder}/tail")
         finally:
             discard(calls, temporary)
-        rolled = self._files.marks().rolled > offset
-        # Also when the place is taken: it may have been ours, in a segment now, and the answer that said so was lost.
-        kept = rolled and self._reader.is_rolled(offset, [entry.event["id"] for entry in fresh])
-        if not taken and not kept:
-            if not self._catch_up():
-                self._locate()
-            return
-        if rolled and not kept:
+        if self._files.marks().rolled > offset and not self._reader.is_rolled(offset, ids):
             discard(calls, self._files.tail(offset))
             self._locate()
             return
@@ -232,6 +227,10 @@ class FolderStream:
                 ) from error
             raise
         return True
+
+    def _was_taken(self, offset: int, ids: list[str]) -> bool:
+        """Tell whether these events took a place before, and only the answer was lost: never in a folder."""
+        return False
 
     def _without_repeats(self, entries: list[_Entry]) -> list[_Entry]:
         """Return the entries that are to be stored, with the receipts of those whose id came before filled in."""

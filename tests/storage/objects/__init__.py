@@ -1,0 +1,1 @@
+"""The storage in object stores: a model with every fault, and real servers."""
