@@ -37,16 +37,6 @@ def test_the_first_workflow_gives_what_the_text_says(tmp_path: Path) -> None:
     assert said[-1:] == [promised[1]]
 
 
-def test_the_state_machine_says_what_its_last_line_says(tmp_path: Path) -> None:
-    *_, last = EXAMPLES[1].strip().splitlines()
-    assert play(EXAMPLES[1], NBFLOW_STORAGE=str(tmp_path))[-1] == last.partition("# ")[2]
-
-
-def test_the_flow_says_why_a_task_runs_or_not(tmp_path: Path) -> None:
-    said = play(EXAMPLES[2] + "\nrun.cancel()", NBFLOW_STORAGE=str(tmp_path))
-    assert any(line.startswith("rule serve/1: START on train is SUCCESS") for line in said), said
-
-
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
 def test_a_link_leads_to_a_file(link: str) -> None:
     assert (ROOT / link).exists()

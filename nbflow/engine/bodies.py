@@ -197,7 +197,8 @@ class Bodies:
     def _await(
         self, body: Body, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], context: Context
     ) -> None:
-        running = self.runner.loop.create_task(self._run_async(body, function, args, kwargs), context=context)
+        # not loop.create_task, which asks four things first whose answers are known here
+        running = asyncio.Task(self._run_async(body, function, args, kwargs), loop=self.runner.loop, context=context)
         body.stop, body.end = running.cancel, running
 
     async def _run_async(

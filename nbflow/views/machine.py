@@ -23,6 +23,20 @@ class Description:
     or fail, ``handler`` what is at it (or was, when the run failed). ``waits_for`` are the events that are welcome now,
     ``until`` when the wait or sleep ends by itself, with the step ``then``; ``deadline`` is that of the run. ``inbox``
     and ``set_aside`` count events, ``stored`` names what is in the store.
+
+    >>> import nbflow as nf
+    >>> rests = nf.Workflow("Rests")
+    >>> @rests.start()
+    ... def start(ctx, _=0):
+    ...     return ctx.next.wait_for_event()
+    >>> @rests.event()
+    ... def go(ctx):
+    ...     return ctx.next.complete()
+    >>> run = nf.start_workflow(workflow_type="Rests", workflow_id="at-rest")
+    >>> while run.describe().state != "wait": pass
+    >>> run.describe().waits_for
+    ('go',)
+    >>> run.cancel()
     """
 
     workflow_id: str

@@ -34,7 +34,7 @@ def in_bash(nbflow: Shell, typed: str) -> list[str]:
 
 
 def test_each_place_offers_what_fits_there(looking: Shell) -> None:
-    assert offers(looking, "s") == ["show", "story", "send", "salvage", "serve"]
+    assert offers(looking, "s") == ["show", "story", "send", "salvage", "sign", "serve"]
     assert set(offers(looking, "show", "")) == {"books", "release", "the invoice"}
     assert offers(looking, "show", "b") == ["books"]
     assert set(offers(looking, "story", "books", "")) == {"load", "close_the_books", "add_up"}

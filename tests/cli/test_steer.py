@@ -196,7 +196,7 @@ def test_it_serves_the_runs_that_another_process_has_until_it_is_told_to_end(nbf
         urllib.request.urlopen(url, timeout=SOON)
 
 
-@pytest.mark.parametrize("command", ["resume", "cancel", "delete", "salvage"])
+@pytest.mark.parametrize("command", ["resume", "cancel", "delete", "salvage", "sign"])
 def test_a_run_that_is_not_there_is_said_to_be_so(looking: Shell, command: str) -> None:
     said = looking.real(command, "nobody")
     assert said.code == 3 and "There is no run 'nobody'" in said.err and "'nbflow list'" in said.err

@@ -16,8 +16,9 @@ from jupyter_client.manager import KernelManager
 from nbflow.core.records import TaskSucceeded
 from nbflow.engine.inspect import fold, read, stored_value
 from nbflow.storage.folder import FolderStorage
+from tests import figures
 
-TASKS, KILLS = 200, 50
+TASKS, KILLS = 200, 25
 
 DEFINE = """
 import os, time, random
@@ -69,7 +70,8 @@ run = nf.run_async(dag, workflow_id="killed")
 class Kernels:
     """Kernels in which the run is begun or continued; the next one starts while the present one is used."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cell: str = DEFINE) -> None:
+        self.cell = cell
         self.storage, self.effects = str(folder / "runs"), folder / "effects"
         self.effects.touch()
         self.epoch = 0
@@ -88,7 +90,7 @@ class Kernels:
         client = manager.client()
         client.start_channels()
         client.wait_for_ready(60)
-        code = DEFINE.format(storage=self.storage, effects=str(self.effects), epoch=self.epoch, before=before)
+        code = self.cell.format(storage=self.storage, effects=str(self.effects), epoch=self.epoch, before=before)
         client.execute(code)
         return manager, client
 
@@ -134,20 +136,22 @@ def wait_until(condition: Any, manager: KernelManager, what: str, seconds: float
 
 @pytest.mark.crash
 @pytest.mark.slow
-def test_no_finished_body_runs_again_over_fifty_kills(kernels: Kernels) -> None:
+def test_no_finished_body_runs_again_over_many_kills(kernels: Kernels, soak: bool) -> None:
+    kills = 2 * KILLS if soak else KILLS
     seed = random.SystemRandom().randrange(1 << 30)
     print(f"seed {seed}")
     chance = random.Random(seed)
     storage = FolderStorage(kernels.storage)
     recorded: dict[str, int] = {}
-    for _ in range(KILLS):
+    for _ in range(kills):
         before = len(kernels.lines())
         manager, client = kernels.go_on()
-        wanted = before + chance.randint(1, 2 * TASKS // KILLS)
+        wanted = before + chance.randint(1, 2 * TASKS // kills)
         if len(recorded) < TASKS - 10:
             wait_until(lambda wanted=wanted: len(kernels.lines()) >= wanted, manager, "the bodies go on")
         time.sleep(chance.random() * 0.01)
         kernels.kill(manager, client)
+        figures.count("crash points")
         for name in finished(storage):
             recorded.setdefault(name, kernels.epoch)
 
@@ -159,6 +163,7 @@ def test_no_finished_body_runs_again_over_fifty_kills(kernels: Kernels) -> None:
     expected = sum(2 * i * 1000 for i in range(66))
     assert stored_value(state, state.output, storage.blobs("killed")) == (expected, "yes")
     again = [line for line in kernels.lines() if int(line.split()[0]) > recorded.get(line.split(" ", 1)[1], 1 << 30)]
+    figures.count("doubled", len(again))
     assert again == []
     assert len({line.split(" ", 1)[1] for line in kernels.lines()}) == TASKS
     done = [r for r in storage.read_run("killed") if r["t"] == TaskSucceeded.tag]

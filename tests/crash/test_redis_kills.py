@@ -14,6 +14,7 @@ import pytest
 
 from nbflow.engine.inspect import read
 from nbflow.storage.folder import FolderStorage
+from tests import figures
 from tests.engine.tools import script
 from tests.listeners.brokers import RedisServer
 
@@ -68,6 +69,7 @@ def test_every_message_is_in_one_journal_once_over_many_kills(server: RedisServe
         server.add("orders", n=number)
     for _ in range(KILLS):
         kill_after(script(PROGRAM, folder, server.url, EACH), chance.randint(1, 3), chance.random() * 0.02)
+    figures.count("crash points", KILLS)
     last = script(PROGRAM, folder, server.url, EACH)
     out, _ = last.communicate(timeout=60)
     assert last.returncode == 0, out
@@ -78,6 +80,9 @@ def test_every_message_is_in_one_journal_once_over_many_kills(server: RedisServe
         records = storage.read_run(name)
         fired.update(record["event"]["v"]["fields"]["n"] for record in records if record["t"] == "fired")
         seen += [value for record in records if record["t"] == "done" for value in [(record["v"] or {}).get("v")]]
+    figures.count("events", 2 * EACH)
+    figures.count("lost", 2 * EACH - len(fired))
+    figures.count("doubled", fired.total() - len(fired))
     assert fired == Counter(map(str, range(2 * EACH))), "lost, or twice"
     results = [value for value in seen if isinstance(value, list) and len(value) == EACH]
     assert sorted(int(n) for value in results for n in value) == [*range(2 * EACH)]

@@ -23,10 +23,26 @@ def test_a_name_with_a_number_says_how_many_bodies_run_at_once(spec: str, kind: 
     executor.close()
 
 
-@pytest.mark.parametrize("spec", ["thread:0", "thread:", "process:many", "inline:2", "process:-1"])
+@pytest.mark.parametrize("spec", ["thread:0", "thread:", "process:many", "inline:2", "process:-1", "dask:0", "ray:"])
 def test_a_number_that_means_nothing_is_refused(spec: str) -> None:
     with pytest.raises(ValueError, match="is not an executor"):
         resolve(spec)
+
+
+@pytest.mark.parametrize("spec", ["dask:3", "ray:3"])
+def test_a_cluster_of_our_own_begins_with_its_first_body(spec: str) -> None:
+    executor = resolve(spec)
+    assert isinstance(executor, Executor)
+    assert executor.workers == 3  # type: ignore[attr-defined]
+    executor.close()
+    executor.close()
+
+
+def test_a_running_cluster_is_named_by_its_address() -> None:
+    for spec in ("dask:tcp://127.0.0.1:8786", "ray:127.0.0.1:6379"):
+        executor = resolve(spec)
+        assert spec.partition(":")[2] in executor.where  # type: ignore[attr-defined]
+        executor.close()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +77,9 @@ def test_an_executor_is_itself_and_a_pool_is_wrapped() -> None:
 
 @pytest.mark.parametrize("spec", ["threads", 4, ThreadPoolExecutor, InlineExecutor, object(), []], ids=repr)
 def test_anything_else_is_refused_with_the_choices(spec: Any) -> None:
-    with pytest.raises(ValueError, match=r'"thread", "inline", "process", "loky", any concurrent\.futures'):
+    with pytest.raises(
+        ValueError, match=r'"thread", "inline", "process", "loky", "dask", "ray", any concurrent\.futures'
+    ):
         resolve(spec)
 
 

@@ -1,0 +1,1 @@
+"""Folders of every released version, which this one must open, show and go on with."""
