@@ -30,7 +30,7 @@ def succeeded(state: RunState, record: r.TaskSucceeded, commands: list[Command])
         commands.append(DropValue(record.node))  # the body brought a value that nobody needs
         return
     node.value, node.caught, node.error = record.value, record.caught, None
-    if origin(record.value):
+    if record.value is not None and "from" in record.value and origin(record.value):
         state.set_status(record.node, NodeStatus.RESTORED)
     if node.output >= 0:
         flow.release(state, (node.output,), commands)

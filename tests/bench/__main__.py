@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import os
 import resource
 import shutil
 import statistics
@@ -23,6 +22,8 @@ from nbflow.storage.folder import FolderStorage
 from nbflow.storage.os_calls import OS
 
 from .floor import Floor
+from .others import PEERS, Peer
+from .table import Row, header, machine, markdown, plain, write
 from .workloads import MEGABYTE, SHAPES, chain, fan
 
 TARGETS = {
@@ -32,6 +33,15 @@ TARGETS = {
     ("chain", 100, MEGABYTE, "async"): 0.80, ("chain", 100, MEGABYTE, "sync"): 0.80,
     ("fan-out", 100, MEGABYTE, "async"): 0.80, ("fan-out", 100, MEGABYTE, "sync"): 0.80,
 }  # fmt: skip
+
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 180.0
+"""Seconds that a peer has for one work, with its start."""
+PEERS_MOST = 1000
+"""Steps of one work that a peer is asked for: ten thousand take most of them minutes."""
+SMALL = [(shape, 1000) for shape in SHAPES]
+ALL = [("chain", 1000), ("fan-out", 1000), ("fan-out", 10000), ("map-reduce", 1000), ("map-reduce", 10000)]
 
 
 class CountingOS(OS):
@@ -55,26 +65,31 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def throughput(folder: Path, sizes: list[int], repeat: int) -> None:
-    """Print steps a second of each shape as a share of the floor."""
-    print(f"\n{'work':26} {'floor/s':>9} {'async/s':>9} {'share':>6} {'sync/s':>9} {'share':>6}   target")
-    work = [(shape, n, 0) for shape in SHAPES for n in sizes] + [(s, 100, MEGABYTE) for s in ("chain", "fan-out")]
-    for shape, n, size in work:
-        rates: dict[str, list[float]] = {"floor": [], "async": [], "sync": []}
+def throughput(folder: Path, work: list[tuple[str, int]], repeat: int, peers: list[Peer]) -> list[Row]:
+    """Print and return steps a second of each shape.
+
+    The floor and nbflow take turns, so that what else the machine does hits both; of each the best turn counts, and a
+    share is that of the two best. A peer has one turn in a process of its own, after a small one to warm up.
+    """
+    print(header())
+    rows = []
+    for shape, n, size in [*((shape, n, 0) for shape, n in work), ("chain", 100, MEGABYTE), ("fan-out", 100, MEGABYTE)]:
+        best = {"floor": 0.0, "async": 0.0, "sync": 0.0}
         for turn in range(repeat):
-            rates["floor"].append(n / floor_seconds(folder / f"f{shape}{n}{size}{turn}", shape, n, size))
+            took = floor_seconds(folder / f"f{shape}{n}{size}{turn}", shape, n, size)
+            best["floor"] = max(best["floor"], n / took)
             for kind in ("async", "sync"):
                 dag = SHAPES[shape][0](kind, n, size)
-                rates[kind].append(n / seconds(lambda dag=dag: nf.run(dag)))
+                best[kind] = max(best[kind], n / seconds(lambda dag=dag: nf.run(dag)))
                 del dag
-        shares = {k: max(a / b for a, b in zip(rates[k], rates["floor"], strict=True)) for k in ("async", "sync")}
-        best = {k: max(v) for k, v in rates.items()}
-        targets = [TARGETS.get((shape, n, size, k)) for k in ("async", "sync")]
-        told = " / ".join("-" if t is None else f"{t:.0%}{' ok' if shares[k] >= t else ' MISSED'}"
-                          for t, k in zip(targets, ("async", "sync"), strict=True))  # fmt: skip
-        name = f"{shape} {n}{' x 1 MB' if size else ''}"
-        print(f"{name:26} {best['floor']:9.0f} {best['async']:9.0f} {shares['async']:6.0%} "
-              f"{best['sync']:9.0f} {shares['sync']:6.0%}   {told}", flush=True)  # fmt: skip
+        targets = {k: TARGETS[shape, n, size, k] for k in ("async", "sync") if (shape, n, size, k) in TARGETS}
+        floor = best.pop("floor")
+        row = Row(f"{shape} {n}{' x 1 MB' if size else ''}", floor, best, targets)
+        for peer in peers if n <= PEERS_MOST else ():
+            row.peers[peer.name] = peer.rate(folder / f"peer-{peer.name}", shape, n, size, PATIENCE)
+        print(plain(row), flush=True)
+        rows.append(row)
+    return rows
 
 
 def floor_seconds(folder: Path, shape: str, n: int, size: int) -> float:
@@ -166,22 +181,31 @@ def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes only")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--repeat", type=int, default=5, help="turns of each work, of which the best counts")
+    parser.add_argument("--peers", action="store_true", help="install the peers, and run them")
+    parser.add_argument("--write-readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--table", action="store_true", help="the table only")
+    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         one(given.folder, given.one)
         return
     folder = Path(tempfile.mkdtemp(prefix="nbflow-bench-", dir=given.folder))
+    peers = [Peer(name) for name in PEERS] if given.peers else []
+    for peer in peers:
+        peer.install()
     try:
         nf.init(storage=FolderStorage(folder / "runs"))
-        print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {folder}")
-        throughput(folder, [100, 1000] if given.quick else [100, 1000, 10000], given.repeat)
-        resumed(folder, 1000)
-        costs(folder, 1000)
-        growth(folder, [1000, 10000] if given.quick else [1000, 10000, 100000])
-        imports()
+        print(f"{machine()} {folder}")
+        rows = throughput(folder, SMALL if given.quick else ALL, given.repeat, peers)
+        if given.write_readme:
+            write(ROOT / "README.md", markdown(rows, {peer.name: peer.version for peer in peers}))
+        if not given.table:
+            resumed(folder, 1000)
+            costs(folder, 1000)
+            growth(folder, [1000, 10000] if given.quick else [1000, 10000, 100000])
+            imports()
     finally:
         nf.shutdown()
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,7 @@ from tests.simulation.kinds import KINDS
 from tests.simulation.plays import History, play
 
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
-KNOWN, FRESH, SOAK = 150, 25, 12_000
+KNOWN, FRESH, SOAK = 150, 5, 12_000
 """Histories of each kind: those that are the same each time, those of a run of the tests, and those of a long one."""
 
 
