@@ -24,6 +24,18 @@ class Executor(Protocol):
 
     An executor may say in ``workers`` how many bodies it runs at once. One that knows resources, such as "GPU", has
     ``submit_with(resources, body, *args, **kwargs)``, which gets what the task asked for and is else as ``submit``.
+
+    One whose workers keep values says ``keeps_values``. Where a body returns ``Keep(head, value)``, the value stays and
+    the future ends with ``Kept(head, handle)``; ``submit_holding(handles, resources, body, ...)`` starts one in whose
+    arguments ``Held(i)`` is the value of ``handles[i]``. ``put(value)`` returns a handle and ``fetch(handle)`` a value,
+    both block; handles are good for every executor of the same ``realm``. Letting go of a handle lets go of the value;
+    ``handle.lost`` says that the value is there no more.
+
+    One that may start a body later than it was given has ``when_started(future, then)``: time limits count from there.
+
+    >>> from nbflow.executors import Executor, resolve
+    >>> isinstance(resolve("thread"), Executor)
+    True
     """
 
     name: str

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from nbflow.executors import wire
+from nbflow.executors import guard, wire
 from nbflow.executors.worker import LEAVE_SECONDS, kill_group
 
 _BOOTSTRAP = (
@@ -72,6 +72,7 @@ class Child:
             # and what its bodies start can be killed with it.
             process_group=0 if os.name == "posix" else None,
         )
+        guard.guard.watch(self._process.pid)
         assert self._process.stdin and self._process.stdout
         self._requests, self._replies = self._process.stdin.fileno(), cast(io.FileIO, self._process.stdout)
         self._poll = select.poll() if hasattr(select, "poll") else None
@@ -137,6 +138,7 @@ class Child:
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
+        guard.guard.forget(self.pid)
         self._process.stdin.close()
         self._process.stdout.close()
 

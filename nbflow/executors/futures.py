@@ -17,22 +17,29 @@ class FuturesExecutor:
     ``same_process`` is guessed: true for threads. Elsewhere calls and results go by cloudpickle, so functions of
     a notebook work in a plain ProcessPoolExecutor too, and nbflow must be importable there; a call is pickled
     inside ``submit``. When such a pool breaks, every body in it gets SystemFailure: the pool does not say whose
-    process died. A running body cannot be stopped.
+    process died; ``renew`` returns the pool that takes its place. A running body cannot be stopped.
     """
 
-    def __init__(self, executor: concurrent.futures.Executor, *, same_process: bool | None = None) -> None:
-        self.name = type(executor).__name__
+    def __init__(
+        self, executor: concurrent.futures.Executor, *, same_process: bool | None = None, name: str = "",
+        renew: Callable[[], concurrent.futures.Executor] | None = None,
+    ) -> None:  # fmt: skip
+        self.name = name or type(executor).__name__
         self.same_process = _is_thread_pool(executor) if same_process is None else same_process
         self.workers: int | None = getattr(executor, "_max_workers", None)  # all the known pools have it
         self._executor = executor
+        self._renew = renew
 
     def submit(self, body: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
         """Hand a body to the user's executor; when it takes no more, the future has SystemFailure."""
         try:
-            if self.same_process:
-                inner = self._executor.submit(body, *args, **kwargs)
-            else:
-                inner = self._executor.submit(wire.answer, wire.encode_call(body, args, kwargs))
+            try:
+                inner = self._start(body, args, kwargs)
+            except concurrent.futures.BrokenExecutor:
+                if self._renew is None:
+                    raise
+                self._executor = self._renew()
+                inner = self._start(body, args, kwargs)
         except Exception as error:
             return _failed(self._as_failure(error) if isinstance(error, RuntimeError) else error)
         outer = _Outer(inner)
@@ -45,6 +52,11 @@ class FuturesExecutor:
 
     def close(self) -> None:
         """Do nothing: the executor is its owner's to close."""
+
+    def _start(self, body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future:
+        if self.same_process:
+            return self._executor.submit(body, *args, **kwargs)
+        return self._executor.submit(wire.answer, wire.encode_call(body, args, kwargs))
 
     def _pass_on(self, outer: _Outer) -> None:
         if outer.inner.cancelled():

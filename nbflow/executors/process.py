@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from nbflow.errors import SystemFailure
-from nbflow.executors import wire
+from nbflow.executors import guard, wire
 from nbflow.executors.child import Child, ChildDied, here
 from nbflow.executors.outcome import title
 from nbflow.executors.thread import ThreadExecutor
@@ -37,7 +37,8 @@ class ProcessExecutor:
 
     A process starts when it is needed (some 0.1 s), serves one body after another, and leaves after
     ``idle_seconds`` or when the import path, working folder or environment of this process has changed. It
-    sees modules as they were when it imported them. It dies with this process, whatever ends that.
+    sees modules as they were when it imported them. It dies with this process, whatever ends that, and so do the
+    programs that its bodies have started (not those that left its process group).
 
     A body whose process dies gets SystemFailure: it may have run partly. What it prints reaches ``on_message``
     line by line as ("stdout" or "stderr", text), and so does what it says with ``worker.tell``; the call is
@@ -55,7 +56,7 @@ class ProcessExecutor:
         on_message: Callable[[str, Any], None] = show,
     ) -> None:
         self.on_message = on_message
-        self.workers = processes or _usable_cpus()
+        self.workers = processes or usable_cpus()
         # One thread for each process: it starts the process, waits for it and buries it, and nobody else does.
         self._threads = ThreadExecutor(
             self.workers, name="process", idle_seconds=idle_seconds, on_leave=self._drop_child
@@ -215,7 +216,8 @@ def _over() -> None:
     """Stand in for a body that is over."""
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -228,3 +230,4 @@ _executors: weakref.WeakSet[ProcessExecutor] = weakref.WeakSet()
 def _close_all() -> None:
     for executor in list(_executors):
         executor.close()
+    guard.guard.close()

@@ -16,8 +16,13 @@ _BY_NAME: dict[str, Callable[[], Executor]] = {
     "thread": ThreadExecutor,
     "inline": InlineExecutor,
     "process": ProcessExecutor,
-    "loky": lambda: FuturesExecutor(_loky_pool()),
+    "loky": lambda: FuturesExecutor(_loky_pool(), name="loky", renew=_loky_pool),
+    "dask": lambda: _dask(),
+    "ray": lambda: _ray(),
 }
+
+BUILT_IN = tuple(_BY_NAME)
+"""The names that are always there."""
 
 
 def _loky_pool() -> concurrent.futures.Executor:
@@ -32,11 +37,35 @@ def _loky_pool() -> concurrent.futures.Executor:
     return pool
 
 
+def _dask(client: Any = None, **options: Any) -> Executor:
+    from nbflow.executors.on_dask import DaskExecutor  # lazily, with all that a cluster needs
+
+    return DaskExecutor(client, **options)
+
+
+def _ray(**options: Any) -> Executor:
+    from nbflow.executors.on_ray import RayExecutor
+
+    return RayExecutor(**options)
+
+
+def _is_dask_client(spec: Any) -> bool:
+    """Tell whether this is a client of Dask, without importing Dask."""
+    return any(kind.__module__ == "distributed.client" and kind.__name__ == "Client" for kind in type(spec).__mro__)
+
+
+_CLUSTERS: dict[str, Callable[..., Executor]] = {"dask": _dask, "ray": _ray}
+
+
 def _sized(spec: str) -> Executor | None:
-    """Return the executor of a name with a number of workers behind it, None when it is no such name."""
+    """Return the executor of a name with a number of workers or an address behind it, None when it is no such name."""
     name, _, number = spec.partition(":")
-    if name not in ("thread", "process") or not number.isdecimal() or int(number) < 1:
+    if name in _CLUSTERS and number and not number.isdecimal():
+        return _CLUSTERS[name](address=number)
+    if name not in ("thread", "process", *_CLUSTERS) or not number.isdecimal() or int(number) < 1:
         return None
+    if name in _CLUSTERS:
+        return _CLUSTERS[name](processes=int(number))
     return ThreadExecutor(int(number)) if name == "thread" else ProcessExecutor(int(number))
 
 
@@ -44,7 +73,14 @@ def resolve(spec: Any = None) -> Executor:
     """Return the executor that ``spec`` means: a name, an Executor, or a ``concurrent.futures`` executor.
 
     None means "thread". A name makes a new executor, which the caller keeps for all bodies and closes; "process:8" and
-    "thread:8" say how many bodies it runs at once. Raises ValueError that names the choices.
+    "thread:8" say how many bodies it runs at once, "dask:8" and "ray:8" make a cluster of so many processes on this
+    computer, "dask:tcp://host:8786" and "ray:host:6379" are running ones; see DaskExecutor and RayExecutor. Raises
+    ValueError that names the choices.
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from nbflow.executors import resolve
+    >>> resolve(ThreadPoolExecutor(2)).workers
+    2
     """
     if spec is None:
         spec = "thread"
@@ -52,12 +88,14 @@ def resolve(spec: Any = None) -> Executor:
         return _BY_NAME[spec]()
     if isinstance(spec, str) and (sized := _sized(spec)) is not None:
         return sized
+    if _is_dask_client(spec):
+        return _dask(spec)
     if isinstance(spec, concurrent.futures.Executor):
         return FuturesExecutor(spec)
     if isinstance(spec, Executor) and not isinstance(spec, type):
         return spec
     choices = ", ".join(f'"{name}"' for name in _BY_NAME)
     raise ValueError(
-        f"executor={spec!r} is not an executor. Give one of {choices}, any concurrent.futures executor "
-        "(for dask: client.get_executor()), or an object with submit, stop, close, name and same_process."
+        f"executor={spec!r} is not an executor. Give one of {choices}, any concurrent.futures executor, "
+        "a Dask client, or an object with submit, stop, close, name and same_process."
     )

@@ -9,8 +9,9 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, Any
 
+from nbflow.core.masking import is_secret
 from nbflow.errors import CommandFailed
 
 LINES = 20
@@ -19,7 +20,7 @@ LINGER = 0.5
 """Seconds for what a command has printed to arrive after it has ended; a program that it left behind may print on."""
 
 
-def run_command(command: str, env: Mapping[str, str], cwd: str | None = None) -> str:
+def run_command(command: str, env: Mapping[str, Any], cwd: str | None = None) -> str:
     """Run a command, print what it prints line by line, and return its last line. Raises CommandFailed."""
     shell = shutil.which("bash") or "sh"
     process = subprocess.Popen(
@@ -27,7 +28,7 @@ def run_command(command: str, env: Mapping[str, str], cwd: str | None = None) ->
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, **env},
+        env={**os.environ, **{name: value.get() if is_secret(value) else value for name, value in env.items()}},
         cwd=cwd,
         text=True,
         encoding="utf-8",

@@ -22,6 +22,7 @@ class ThreadExecutor:
     """
 
     same_process = True
+    queues = True
 
     def __init__(
         self,

@@ -7,11 +7,13 @@ import os
 import pickle
 import struct
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from nbflow.core import masking
 from nbflow.core.remade import Remade, message_of
 from nbflow.errors import CheckpointError, TaskError
+from nbflow.executors.kept import Keep, holding
 from nbflow.executors.outcome import presentable, title
 
 CALL = b"c"
@@ -87,11 +89,19 @@ def encode_call(body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
 
 def answer(call: Bytes, started: Callable[[], None] = lambda: None) -> Reply:
     """Carry out an encoded call, here, and return its encoded reply. Never raises."""
+    return carry_out(call, started)[0]
+
+
+def carry_out(
+    call: Bytes, started: Callable[[], None] = lambda: None, held: Sequence[Any] = ()
+) -> tuple[Reply, Keep | None]:
+    """Carry out an encoded call as ``answer``, with the values of its handles; return what is to stay here, too."""
     try:
-        body, args, kwargs = pickle.loads(call)
+        with holding(held):
+            body, args, kwargs = pickle.loads(call)
     except BaseException as error:
         error.add_note("The task could not be loaded in its process: is the module that it needs importable there?")
-        return RAISED, _encode_error(presentable(error))
+        return (RAISED, _encode_error(presentable(error))), None
     if isinstance(call, bytearray):
         call.clear()  # it may be large, and the body may run for hours
     started()
@@ -99,16 +109,17 @@ def answer(call: Bytes, started: Callable[[], None] = lambda: None) -> Reply:
         value = body(*args, **kwargs)
     except BaseException as error:
         error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
-        return RAISED, _encode_error(presentable(error))
+        return (RAISED, _encode_error(presentable(error))), None
+    keep = value if isinstance(value, Keep) else None
     try:
-        return RETURNED, dumps(value)
+        return (RETURNED, dumps(keep.head if keep else value)), keep
     except Exception as error:
         failure = CheckpointError(
             f"The result of {title(body, args)!r}, a {type(value).__qualname__}, cannot be pickled ({error}). "
             "Return something that can, such as what is needed to make it again."
         )
         failure.__cause__ = error
-        return RAISED, _encode_error(failure)
+        return (RAISED, _encode_error(failure)), None
 
 
 def decode_reply(reply: Reply) -> Any:
@@ -123,9 +134,10 @@ def decode_reply(reply: Reply) -> Any:
 
 
 def _encode_error(error: Exception) -> bytes:
+    masking.mask_error(error)
     name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-    text = "".join(traceback.format_exception(error))
-    return pickle.dumps((name, message_of(error), text, _portable(error)))
+    text = masking.mask("".join(traceback.format_exception(error)))
+    return pickle.dumps((name, masking.mask(message_of(error)), text, _portable(error)))
 
 
 def _decode_error(payload: Bytes) -> Exception:
@@ -147,6 +159,7 @@ def _portable(error: Exception) -> bytes | None:
     for form in (lambda: error, lambda: Remade(error)):
         try:
             pickled = dumps(form())
+            masking.refuse("The exception", pickled)
             if isinstance(pickle.loads(pickled), type(error)):
                 return pickled
         except Exception:

@@ -13,7 +13,9 @@ import threading
 import time
 from typing import Any
 
+from nbflow.core import masking
 from nbflow.executors import wire
+from nbflow.executors.heard import saying
 
 _PR_SET_PDEATHSIG = 1
 LEAVE_SECONDS = 2.0
@@ -27,6 +29,10 @@ def tell(kind: str, value: Any) -> bool:
 
     ``value`` is picklable. It reaches the executor's ``on_message`` at once, before the body's result does.
     """
+    say = saying.get()
+    if say is not None:
+        say(kind, value)
+        return True
     if _channel is None:
         return False
     _channel.send(wire.SAID, pickle.dumps((kind, value)))
@@ -108,6 +114,7 @@ class _Speaker(io.TextIOBase):
                 self._say(text)
 
     def _say(self, text: str) -> None:
+        text = masking.mask(text)
         if not tell(self._kind, text):  # a process that the body forked: it must not write into our frames
             os.write(2, text.encode(errors=self.errors))
 
