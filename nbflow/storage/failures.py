@@ -38,3 +38,10 @@ def storage_errors(where: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise storage_error(error, where) from error
+
+
+def poisoned(name: str, cause: StorageError | None) -> StorageError:
+    """Return the error of a commit to a journal that takes none any more; no ``cause`` is that it was closed."""
+    if cause is None:
+        return StorageError(f"The journal of {name} is closed: open the run again to go on.")
+    return type(cause)(f"The journal of {name} takes no more commits: open the run again to go on. {cause}")

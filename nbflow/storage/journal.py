@@ -15,7 +15,7 @@ from platform import python_version
 from nbflow.errors import Fenced, RunIsLive, StorageError
 
 from .chain import VERSION, Chain, Tail, read_chain, refuse_damage, segment_numbers, segment_path
-from .failures import storage_error
+from .failures import poisoned, storage_error
 from .frames import encode_frame
 from .os_calls import CREATE_NEW, write_all
 from .ownership import Ownership
@@ -65,7 +65,7 @@ class Journal:
         """
         with self._lock:
             if not self._healthy:
-                raise self._poisoned()
+                raise poisoned(self._name, self._cause)
             if not records:
                 return
             frames = self._frames(records)
@@ -97,7 +97,7 @@ class Journal:
             "run": run,
             "id": workflow_id,
             "py": python_version(),
-            "nbflow": _nbflow_version(),
+            "nbflow": nbflow_version(),
         }
         lines = [json.dumps(record, separators=(",", ":")) for record in (header, *tail.carried)]
         own = self._seals._replace(signer=self.signer).header(self.number, signed=self.signer is not None)
@@ -159,12 +159,6 @@ class Journal:
             encode_frame(self.seq + 1 + place, part, self._salt, more=place < last, seal=self._seal)
             for place, part in enumerate(parts)
         ]
-
-    def _poisoned(self) -> StorageError:
-        if self._cause is None:
-            return StorageError(f"The journal of {self._name} is closed: open the run again to go on.")
-        kind = type(self._cause)
-        return kind(f"The journal of {self._name} takes no more commits: open the run again to go on. {self._cause}")
 
 
 def open_journal(
@@ -237,7 +231,7 @@ def _close_gaps(place: RunPlace, number: int) -> None:
 
 
 @cache
-def _nbflow_version() -> str:
+def nbflow_version() -> str:
     from importlib.metadata import PackageNotFoundError, version  # lazily: it brings e-mail and zip with it
 
     try:

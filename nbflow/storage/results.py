@@ -35,7 +35,7 @@ class ResultCache:
         if entry is None or entry.get("key") != key:
             return None
         try:
-            run.share(self._place.folder, _large(entry))
+            run.share(self._place.folder, large_of(entry))
         except StorageError:
             return None
         return entry
@@ -45,7 +45,7 @@ class ResultCache:
         temporary = f"{self._folder}/{key}.{self._calls.random_hex(4)}"
         try:
             make_folder(self._calls, self._folder)
-            self._blobs.share(run.folder, _large(entry))
+            self._blobs.share(run.folder, large_of(entry))
             line = encode_frame(
                 0, [json.dumps({**entry, "key": key}, separators=(",", ":"))], 0, seal=self._seal(f"{key}.json")
             )
@@ -64,7 +64,7 @@ class ResultCache:
         for name in names:
             entry = self._entry(name)
             if entry is not None and task and entry.get("task") != task:
-                needed.update(_large(entry))
+                needed.update(large_of(entry))
                 continue
             discard(self._calls, f"{self._folder}/{name}")
             gone += entry is not None
@@ -82,7 +82,7 @@ class ResultCache:
         return seal_of(self._signer, "The cache of results", "result", name) if self._signer is not None else None
 
 
-def _large(entry: Json) -> list[str]:
+def large_of(entry: Json) -> list[str]:
     """Return the blobs of an entry."""
     stored = entry["value"]
     return [stored["blob"]] if "blob" in stored else []

@@ -13,7 +13,8 @@ from platform import python_version
 
 from nbflow.errors import Fenced, StorageError
 
-from ..journal import _nbflow_version
+from ..failures import poisoned
+from ..journal import nbflow_version
 from .bucket import create_once, exists
 from .claims import Claim
 from .entries import Header, Tombstone, encode_commit, encode_header, encode_snapshot
@@ -49,7 +50,7 @@ class ObjectJournal:
         """Commit encoded JSON records as one unit; they are durable when this returns."""
         with self._lock:
             if not self._healthy:
-                raise self._poisoned()
+                raise poisoned(self._name, self._cause)
             if not records:
                 return
             content = encode_commit(self._place, self.header, self.top + 1, records)
@@ -60,7 +61,7 @@ class ObjectJournal:
         """Replace all records by these in one piece: a header that begins anew, behind a snapshot that holds them."""
         with self._lock:
             if not self._healthy:
-                raise self._poisoned()
+                raise poisoned(self._name, self._cause)
             number, nonce = self.top + 1, self._place.bucket.random_hex(16)
             snapshot = f"{number:012d}-{nonce}.json"
             header = self.header._replace(
@@ -88,7 +89,7 @@ class ObjectJournal:
         """Raise Fenced when somebody else has taken the next number."""
         with self._lock:
             if not self._healthy:
-                raise self._poisoned()
+                raise poisoned(self._name, self._cause)
             if exists(self._place.bucket, self._place.number(self.top + 1)):
                 self._healthy, self._cause = False, self._fenced()
                 raise self._cause
@@ -133,12 +134,6 @@ class ObjectJournal:
         if gone:
             return Fenced(f"Somebody deleted {self._name}; this process stops writing to it.")
         return Fenced(f"Another process has taken {self._name} over; this one stops writing to it.")
-
-    def _poisoned(self) -> StorageError:
-        if self._cause is None:
-            return StorageError(f"The journal of {self._name} is closed: open the run again to go on.")
-        kind = type(self._cause)
-        return kind(f"The journal of {self._name} takes no more commits: open the run again to go on. {self._cause}")
 
 
 def open_journal(
@@ -191,4 +186,4 @@ def next_header(place: ObjectPlace, top: Top, owner: dict[str, object]) -> Heade
 
 
 def _versions() -> dict[str, object]:
-    return {"py": python_version(), "nbflow": _nbflow_version()}
+    return {"py": python_version(), "nbflow": nbflow_version()}

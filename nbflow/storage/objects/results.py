@@ -8,6 +8,7 @@ from nbflow.errors import StorageError
 
 from ..base import Json
 from ..frames import decode_frame, encode_frame
+from ..results import large_of
 from ..signing import Seal, Signer, seal_of
 from .blobs import ObjectBlobs
 from .bucket import Bucket
@@ -29,7 +30,7 @@ class ObjectResults:
             entry = self._entry(f"{_RESULTS}{key}.json")
             if entry is None or entry.get("key") != key:
                 return None
-            run.share(self._blobs, _large(entry))
+            run.share(self._blobs, large_of(entry))
         except StorageError:
             return None
         return entry
@@ -38,7 +39,7 @@ class ObjectResults:
         """Keep an entry of a run in the place of what was there."""
         name = f"{_RESULTS}{key}.json"
         try:
-            self._blobs.share(run, _large(entry))
+            self._blobs.share(run, large_of(entry))
             text = json.dumps({**entry, "key": key}, separators=(",", ":"))
             self._bucket.put(name, encode_frame(0, [text], 0, seal=self._seal(name)))
         except StorageError:
@@ -50,7 +51,7 @@ class ObjectResults:
         for each in self._bucket.find(_RESULTS):
             entry = self._entry(each.key) if task else None
             if entry is not None and entry.get("task") != task:
-                needed.update(_large(entry))
+                needed.update(large_of(entry))
             else:
                 gone.append(each.key)
         self._bucket.delete(gone)
@@ -67,8 +68,3 @@ class ObjectResults:
 
     def _seal(self, name: str) -> Seal | None:
         return seal_of(self._signer, "The cache of results", "result", name) if self._signer is not None else None
-
-
-def _large(entry: Json) -> list[str]:
-    stored = entry["value"]
-    return [stored["blob"]] if "blob" in stored else []
