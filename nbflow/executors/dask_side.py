@@ -65,7 +65,9 @@ def carry(call_id: int, topic: str, payload: bytes, *held: Any) -> Parked:
 def one_death_is_enough() -> Any:
     """Return a plugin of the scheduler: a body of ours whose worker dies fails at once, and nbflow decides what next.
 
-    Dask itself would start it again on other workers, up to four times, also a body that must run at most once.
+    Dask itself would start it again on other workers, up to four times, also a body that must run at most once. And it
+    would start a body again that has ended, when its reply was lost with its worker: a task without its call is data to
+    Dask, which it can only lose.
     """
     from distributed.diagnostics.plugin import SchedulerPlugin
 
@@ -77,9 +79,11 @@ def one_death_is_enough() -> Any:
             self.scheduler = scheduler
 
         def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
-            if finish == "processing" and str(key).startswith("nbflow-"):
-                task = self.scheduler.tasks[key]
+            task = self.scheduler.tasks.get(key) if str(key).startswith("nbflow-") else None
+            if task is not None and finish == "processing":
                 task.suspicious = max(task.suspicious, self.scheduler.allowed_failures)
+            elif task is not None and finish == "memory":
+                task.run_spec = None
 
     return OneDeath()  # a class of a function goes by value: the scheduler may not have nbflow
 

@@ -17,6 +17,7 @@ import nbflow as nf
 from nbflow import api
 from nbflow.errors import SystemFailure, WorkflowCancellationError, WorkflowExecutionError
 from nbflow.executors import resolve
+from nbflow.executors.on_dask import DaskExecutor
 from nbflow.testing import MemoryStorage
 from tests.clusters.tools import Place, Watched, wait_for
 
@@ -78,6 +79,26 @@ def test_a_value_lost_with_its_worker_comes_from_its_checkpoint(client: Client, 
     run.send("go")
     assert run.result(90) == 100_000
     assert len(place.words()) == 1, "a finished task ran again"
+
+
+@pytest.mark.crash
+def test_a_body_whose_reply_is_lost_with_its_worker_is_not_started_again_by_dask(
+    client: Client, folder: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nf.init(storage=folder, executor=client)
+    take = DaskExecutor._take
+
+    def after_its_death(self: DaskExecutor, call: Any, done: Any) -> None:
+        os.kill(int(place.words()[0].rpartition("-")[2]), signal.SIGKILL)
+        over = ("cancelled", "error")
+        wait_for(lambda: done.status in over or len(place.words()) > 1, "the reply to be lost")
+        take(self, call, done)
+
+    monkeypatch.setattr(DaskExecutor, "_take", after_its_death)
+    once = nf.task(lambda: place.add(f"ran-{os.getpid()}"), name="once", max_retries=0)
+    with pytest.raises(WorkflowExecutionError, match="SystemFailure"):
+        nf.run(once.bind(), workflow_id="w")
+    assert len(place.words()) == 1
 
 
 def test_what_a_body_says_is_heard_while_it_runs(client: Client, folder: Path, place: Place) -> None:
