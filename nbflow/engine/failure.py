@@ -73,7 +73,8 @@ def restore(error: dict[str, Any] | None, blobs: Blobs) -> BaseException:
 
 
 def _noted(found: BaseException, error: dict[str, Any]) -> BaseException:
-    if found.__traceback__ is None and error.get("traceback"):
+    found.__traceback__ = None  # Dask lets exceptions bring one out of a pickle, through our own frames
+    if error.get("traceback"):
         found.add_note(f"The traceback where it was raised:\n{error['traceback'].rstrip()}")
     return found
 

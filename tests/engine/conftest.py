@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from nbflow.storage import ownership
 from nbflow.storage.folder import FolderStorage
 from tests.engine.tools import VirtualClock
 
-LIMIT = 60
+LIMIT = int(os.environ.get("NBFLOW_TEST_LIMIT", "60"))
 """Seconds that one test may take."""
 
 

@@ -10,6 +10,7 @@ import nbflow as nf
 from nbflow.engine.failure import describe, restore
 from nbflow.errors import SystemFailure, TaskTimeout, WorkflowExecutionError
 from nbflow.testing import MemoryStorage
+from tests.engine.tools import finish, script
 
 
 class TwoParts(Exception):
@@ -70,6 +71,22 @@ def test_an_exception_that_cannot_be_shown_fails_its_run_like_any_other() -> Non
 
     with pytest.raises(WorkflowExecutionError, match="cannot be shown"):
         nf.run_async(mute.bind()).result(10)
+
+
+def test_the_note_is_there_also_when_a_library_pickles_tracebacks() -> None:
+    code = """
+        import distributed, nbflow as nf
+        nf.init(storage="memory://")
+
+        def mine():
+            raise ValueError("here")
+
+        try:
+            nf.run(nf.task(mine).bind())
+        except nf.errors.WorkflowExecutionError as error:
+            print(error.__cause__.__traceback__, "in mine" in error.__cause__.__notes__[0])
+    """
+    assert finish(script(code)).strip() == "None True"
 
 
 def test_the_kind_of_a_failure_decides_about_retries() -> None:

@@ -68,7 +68,7 @@ def hunt(killer: tuple[str, ...], copy: Path) -> Outcome:
         command = [sys.executable, "-W", "ignore", "-m", "tests.simulation", *what, "0", str(SEEDS)]
     else:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *what]
-    env = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "NBFLOW_TEST_LIMIT": "15"}
     for name in ("PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS", "NBFLOW_SOAK", "NBFLOW_FIGURES"):
         env.pop(name, None)
     began = time.monotonic()

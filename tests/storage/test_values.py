@@ -268,7 +268,7 @@ def with_closure() -> Any:
         ([1, (2, {"x": Connection()})], "value[1][1]['x'].lock is a _thread.lock"),
         (Order("x", [threading.Lock()]), "value.lines[0] is a _thread.lock"),  # type: ignore[list-item]
         (with_closure(), "value's variable 'lock' is a _thread.lock"),
-        (functools.partial(print, threading.Lock()), "value.args[0] is a _thread.lock"),
+        (functools.partial(max, threading.Lock()), "value.args[0] is a _thread.lock"),
         (Connection().__init__, "value.__self__.lock is a _thread.lock"),
         ((n for n in range(3)), "value is a generator"),
     ],
