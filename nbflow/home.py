@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import threading
 from collections.abc import Mapping
@@ -19,6 +20,10 @@ _lock = threading.RLock()
 """Guards the default host: two threads may use nbflow for the first time at once."""
 _host: Host | None = None
 _settings: dict[str, Any] = {}
+_pid = 0
+"""The process that has asked to be told of its end."""
+EXIT_SECONDS = 5.0
+"""How long the end of a process waits until its runs are let go."""
 OBJECT_STORES = ("s3", "gs", "az", "file")
 """The schemes of URLs that name an object store."""
 
@@ -109,6 +114,33 @@ def shutdown() -> None:
         _settings.clear()
 
 
+def _leave() -> None:
+    """Let the runs go when the process ends, before Python takes away the threads that they need to go on.
+
+    Else a task would fail in that moment, and its run with it, for nothing but the end of its process.
+    """
+    host = _host
+    if host is None or os.getpid() != _pid or not host.engine.thread.is_alive():
+        return
+    try:
+        host.engine.start(host.close).result(EXIT_SECONDS)
+    except Exception:
+        pass  # what is not written down is as after a kill, which costs nothing either
+
+
+def _leave_at_exit() -> None:
+    """Have ``_leave`` called at the end of this process. Idempotent."""
+    global _pid
+    if _pid == os.getpid():
+        return
+    _pid = os.getpid()
+    # Those of atexit come too late: the threads are gone by then. What was registered last is called first.
+    register: Any = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        importlib.import_module("concurrent.futures.thread")
+        register(_leave)
+
+
 def is_open() -> bool:
     """Tell whether there is a default host yet."""
     return _host is not None
@@ -132,6 +164,7 @@ def _make(given: dict[str, Any]) -> Host:
     executor = resolve(given.get("executor"))
     named = {name: resolve(spec) for name, spec in given.get("executors", {}).items()}
     host = _host = Host(storage, EngineLoop(), executor=executor, limits=limits, notebook_loop=loop, executors=named)
+    _leave_at_exit()
     host.tell = door.tell
     if os.environ.get("NBFLOW_HTTP", "").lower() not in ("0", "off", "no", "false"):
         host.on_http = lambda: door.open_endpoint(host)
