@@ -165,9 +165,10 @@ def salvage(args: argparse.Namespace, out: Printer) -> Exit:
         out.json({"run": args.run, "kept": found.kept, "damage": found.damage, "left": len(found.left),
                   "aside": list(found.aside)})  # fmt: skip
     elif not found.damage:
-        out.line(f"{args.run} is not damaged: {found.kept} records can be read")
+        out.line(f"{words.name(args.run)} is not damaged: {found.kept} records can be read")
     else:
-        out.line(f"{args.run}: {found.kept} records go on; {len(found.left)} behind the damage were left aside")
+        left = f"{len(found.left)} behind the damage were left aside"
+        out.line(f"{words.name(args.run)}: {found.kept} records go on; {left}")
         out.line(f"The damage: {found.damage}. The files stay as they are: {', '.join(found.aside)}")
     return Exit.OK
 

@@ -65,6 +65,21 @@ def typed(words: list[str], storage: Path, terminal: bool) -> tuple[int, str, st
     return code, out.getvalue(), err.getvalue()
 
 
+HOSTILE = "\x00../../etc/\x1b[31mpasswd\u202e"
+
+
+def test_no_command_steers_the_terminal_by_the_name_of_a_run(host: Host, folder: Path) -> None:
+    nf.run(nf.task(lambda x: print(x) or x, name=HOSTILE).bind(HOSTILE), workflow_id=HOSTILE)
+    nf.shutdown()
+    for command in [*sorted({*LOOKING} - {"delete"}), "delete"]:
+        for more in ([], [HOSTILE], [HOSTILE, HOSTILE]):
+            _, out, err = typed(
+                [command, *more, *(["--wait", "0"] if command in ("send", "answer") else [])], folder, True
+            )
+            assert not OBEYED.search(OURS.sub("", out) + OURS.sub("", err.replace("\r", ""))), (command, more, out, err)
+    figures.count("bad inputs", 3 * len(LOOKING))
+
+
 @seeded
 def test_no_words_end_in_a_traceback_or_steer_the_terminal(host: Host, folder: Path, seed: int) -> None:
     chance = random.Random(seed)
