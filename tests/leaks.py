@@ -71,12 +71,13 @@ def _is_in_use(segment: str) -> bool:
 
 
 def temporary() -> set[str]:
-    """Return what is in the folder for temporary files; see ``own_temporary``."""
-    return {f"temporary {path.name}" for path in Path(tempfile.gettempdir()).iterdir()}
+    """Return what is ours in the folder for temporary files; see ``own_temporary``. Killed kernels leave their own."""
+    return {f"temporary {path.name}" for path in Path(tempfile.gettempdir()).glob("*nbflow*")}
 
 
 SIGHTS: tuple[Callable[[], set[str]], ...] = (children, threads, files)
-ALL = (*SIGHTS, machine, temporary)
+OUTSIDE = (children, machine, temporary)
+"""What is left outside of this process. Inside it the clients of killed kernels keep threads and sockets a while."""
 
 
 @contextmanager
