@@ -28,7 +28,11 @@ def children() -> set[str]:
     """Return the processes that this one has begun and that still run."""
     found = set()
     for path in Path("/proc/self/task").glob("*/children"):
-        for pid in path.read_text().split():
+        try:
+            pids = path.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has just ended
+        for pid in pids:
             try:
                 state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
