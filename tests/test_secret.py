@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cloudpickle
@@ -85,6 +85,17 @@ def test_a_value_that_holds_a_secret_has_no_preview_and_one_that_holds_its_value
     for value in (CANARY, [CANARY], {CANARY: 1}, (CANARY,), CANARY.encode(), bytearray(CANARY.encode() * 9000)):
         with pytest.raises(nf.errors.CheckpointError, match=r"Secret\('TOKEN'\)"):
             values.encode(value, run)
+
+
+@pytest.mark.parametrize("shape", [str, lambda text: [text], lambda text: text.encode() * 9000])
+def test_a_coroutine_that_returns_the_value_fails_its_run(shape: Callable[[str], object]) -> None:
+    @nf.task
+    async def leak() -> object:
+        return shape(nf.Secret("TOKEN").get())
+
+    run = nf.run_async(leak.bind(), workflow_id="leak")
+    with pytest.raises(nf.errors.WorkflowExecutionError, match="never stored"):
+        run.result(60)
 
 
 def test_results_are_found_again_by_the_name_and_not_by_the_value(

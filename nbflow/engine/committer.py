@@ -18,6 +18,8 @@ from ..storage.base import RunJournal
 
 QUICK_SECONDS = 0.0006
 """A commit that usually takes less than this is made on the loop's thread."""
+SLOW_SECONDS = 2 * QUICK_SECONDS
+"""A commit that takes longer counts for as much in what they usually take: one hiccup of the disk is no habit."""
 QUICK_RECORDS = 64
 """A larger batch goes to the writer thread, so that bodies go on meanwhile."""
 
@@ -71,6 +73,11 @@ class Committer:
     def pending(self) -> bool:
         """True while something that was written is not durable yet."""
         return bool(self._batch) or self._busy
+
+    @property
+    def quick(self) -> bool:
+        """True while the storage takes less time than the way to another thread and back."""
+        return not self._window and self._seconds < QUICK_SECONDS
 
     async def drained(self) -> None:
         """Return when everything written so far is durable, or trouble stopped it."""
@@ -140,7 +147,7 @@ class Committer:
             return
         records, self._batch = self._batch, []
         lines, self._lines = self._lines, []
-        if not self._window and self._seconds < QUICK_SECONDS and len(lines) <= QUICK_RECORDS:
+        if self.quick and len(lines) <= QUICK_RECORDS:
             try:
                 self._append(lines)
             except Exception as error:
@@ -167,7 +174,7 @@ class Committer:
         began = time.perf_counter()
         self._journal.append(lines)
         took = time.perf_counter() - began
-        self._seconds += (min(took, 0.1) - self._seconds) * 0.2
+        self._seconds += (min(took, SLOW_SECONDS) - self._seconds) * 0.2
 
     def _written(self, records: list[Record], lines: list[str], done: concurrent.futures.Future[Any]) -> None:
         self._busy = False

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from .parcels import Parcel
     from .runner import Runner
 
+AT_ONCE = 2 << 20
+"""Bytes of a value up to which the loop stores it itself while no other body runs: a thread would take as long to hear
+of it and to tell."""
+
 _QUICK = (type(None), bool, int, float)
+_RAW = (bytes, bytearray, str)
 
 
 @dataclass(slots=True)
@@ -130,6 +135,12 @@ class Ends:
         """Write what a body gave, once it is stored."""
         if not self._leave(body):
             return
+        try:
+            self._take(body, returned)
+        except Exception as error:  # some values raise when they are looked at
+            self.failed(body, error)
+
+    def _take(self, body: Body, returned: Returned) -> None:
         value, stored = returned.value, returned.stored
         graph = growth(value) if type(value) not in _QUICK else None
         ended = self.runner.now()
@@ -145,12 +156,32 @@ class Ends:
             self._finish(body, value, None, ended)
         elif stored is not None:
             self._finish(body, value, stored, ended)
-        elif type(value) in _QUICK or (type(value) is str and len(value) < 4096):
-            stored = values.encode(value, self.runner.blobs)
+        else:
+            self._store(body, value, ended)
+
+    def _store(self, body: Body, value: Any, ended: float) -> None:
+        """Store a value that is here: at once where that is quick, else beside the loop."""
+        try:
+            stored = values.encode_small(value)
+            if stored is None and self._is_quick(value):
+                stored = values.encode(value, self.runner.blobs)
+        except StorageError:
+            stored = None  # no fault of the body: there, the engine is patient
+        if stored is not None:
             self._finish(body, value, stored, ended)
         else:
             self.running[body.node] = body  # until its value is stored: nobody may close the run before
             self.runner.spawn(self._encode(body, value, ended))
+
+    def _is_quick(self, value: Any) -> bool:
+        """Tell whether nothing is won by storing a large value in a thread."""
+        if self.running or not self.runner.committer.quick:
+            return False
+        kind = type(value)
+        if kind in _RAW:
+            return len(value) < AT_ONCE
+        array = kind.__module__ == "numpy" and kind.__name__ == "ndarray"
+        return array and value.nbytes < AT_ONCE and not value.dtype.hasobject
 
     def _arrived(self, body: Body, found: Made | Kept) -> None:
         """Take what a body gave whose value is not here: it was stored beside the body, or its parts have come."""
@@ -168,7 +199,8 @@ class Ends:
         try:
             stored = await self.runner.trouble.store_parts(stored, *parts)
         except Exception as error:
-            self.failed(body, error)
+            if self.running.get(body.node) is body:
+                self.failed(body, error)
             return
         if self._leave(body):
             self._settle(body, stored, handle, ended)
@@ -186,7 +218,8 @@ class Ends:
         try:
             stored = await self.runner.trouble.store(value)
         except Exception as error:
-            self.failed(body, error)
+            if self.running.get(body.node) is body:
+                self.failed(body, error)
             return
         if self._leave(body):
             self._finish(body, value, stored, ended)

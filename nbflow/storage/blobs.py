@@ -6,25 +6,27 @@ at a multiple of 64 bytes. Buffers are written and read in slices and never join
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import json
 import re
-import threading
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from nbflow.errors import Fenced, StorageDamaged, StorageError
 
 from .failures import storage_errors
 from .foreign import parse
-from .os_calls import CREATE_NEW, READ_ONLY, discard, make_folder, write_all
+from .os_calls import CREATE_NEW, OS, READ_ONLY, discard, make_folder, write_all
 from .place import RunPlace
 
 PAGE = 4096
 ALIGNMENT = 64
 SLICE = 1 << 24
 BESIDE = 1 << 19
-"""Bytes from which on a blob is hashed beside its way to the disk: a thread takes 0.1 ms to start."""
+"""Bytes from which on a blob is hashed beside its way to the disk: 0.1 ms of hashing, the price of a thread."""
 TEMPORARY = "tmp-"
 TEMPORARY_LIFE = 3600.0
 """Seconds after which an unfinished blob is a leftover of a dead owner."""
@@ -46,19 +48,42 @@ class FolderBlobs:
 
         ``buffers`` are contiguous and must not change meanwhile. Raises StorageFull, StorageError.
         """
-        calls = self._place.calls
+        calls, digest = self._place.calls, _Digest(head, buffers)
         temporary = f"{self._folder}/{TEMPORARY}{calls.random_hex(8)}"
         with storage_errors(f"a value of run {self._place.workflow_id!r}"):
             self._make_folder()
             try:
-                sha256, size = self._write(temporary, head, buffers)
-                # In the place of an equal file, if there is one: that one may not be on the disk.
-                calls.rename(temporary, self._path(sha256))
+                fd = calls.open(temporary, CREATE_NEW)
+                try:
+                    size = _write(calls, fd, head, buffers)
+                    sha256 = digest.hexdigest()
+                    named = self._is_named(temporary, self._path(sha256))
+                    calls.fsync(fd)
+                finally:
+                    calls.close(fd)
+                if not named:
+                    calls.rename(temporary, self._path(sha256))
             except BaseException:
                 discard(calls, temporary)
                 raise
             calls.fsync_dir(self._folder)
         return sha256, size
+
+    def _is_named(self, temporary: str, path: str) -> bool:
+        """Give an unsynced file its name, unless it is taken: one sync then does for the file and its name.
+
+        Nobody knows the name yet, so nobody misses what a crash leaves of the file. Who stores an equal value later
+        finds the name taken, perhaps by such a ruin, and puts a whole and synced file in its place.
+        """
+        calls = self._place.calls
+        if sys.platform == "win32":  # where an open file keeps its name
+            return False
+        try:
+            calls.link(temporary, path)
+        except OSError:
+            return False
+        calls.unlink(temporary)
+        return True
 
     def get_blob(self, sha256: str) -> tuple[Json, list[bytearray]]:
         """Return the head and the writable buffers of a stored value.
@@ -87,14 +112,7 @@ class FolderBlobs:
         with storage_errors(f"the values of run {self._place.workflow_id!r}"):
             self._make_folder()
             for sha256 in names:
-                try:
-                    calls.link(f"{folder}/blobs/{sha256}.nbb", self._path(sha256))
-                except FileExistsError:
-                    pass
-                except FileNotFoundError:
-                    raise StorageDamaged(f"A value to be shared is missing: blob {sha256} in {folder}.") from None
-                except OSError:
-                    self._copy(f"{folder}/blobs/{sha256}.nbb", self._path(sha256))
+                self._share(f"{folder}/blobs/{sha256}.nbb", self._path(sha256))
             calls.fsync_dir(self._folder)
 
     def keep_only(self, names: Collection[str], check_fence: Callable[[], None], young: float = 0.0) -> None:
@@ -129,9 +147,21 @@ class FolderBlobs:
         else:
             discard(calls, aside)
 
-    def _copy(self, path: str, to: str) -> None:
+    def _share(self, path: str, to: str) -> None:
         calls = self._place.calls
         temporary = f"{self._folder}/{TEMPORARY}{calls.random_hex(8)}"
+        try:
+            calls.link(path, temporary)
+        except FileNotFoundError:
+            raise StorageDamaged(f"A value to be shared is missing: {path}.") from None
+        except OSError:
+            self._copy(path, temporary, to)
+            return
+        calls.rename(temporary, to)  # in the place of a file that a crash may have torn
+        discard(calls, temporary)  # it stays where both are names of one file
+
+    def _copy(self, path: str, temporary: str, to: str) -> None:
+        calls = self._place.calls
         source = calls.open(path, READ_ONLY)
         try:
             fd = calls.open(temporary, CREATE_NEW)
@@ -166,19 +196,6 @@ class FolderBlobs:
             self._place.calls.fsync_dir(self._place.folder)
             self._durable = True
 
-    def _write(self, path: str, head: Json, buffers: Sequence[Any]) -> tuple[str, int]:
-        calls, size = self._place.calls, 0
-        digest = _Digest(head, buffers)
-        fd = calls.open(path, CREATE_NEW)
-        try:
-            for piece in blob_pieces(head, buffers):
-                write_all(calls, fd, piece)
-                size += piece.nbytes
-            calls.fsync(fd)
-        finally:
-            calls.close(fd)
-        return digest.hexdigest(), size
-
     def _path(self, sha256: str) -> str:
         if not _NAME.fullmatch(sha256):
             raise StorageDamaged(f"Run {self._place.workflow_id!r} names a value {sha256!r:.99}, which is no blob.")
@@ -193,27 +210,31 @@ class _Digest:
 
     def __init__(self, head: Json, buffers: Sequence[Any]) -> None:
         self._pieces = head, buffers
-        self._digest = hashlib.sha256()
-        self._thread: threading.Thread | None = None
+        self._beside: Future[str] | None = None
         if sum(memoryview(buffer).nbytes for buffer in buffers) >= BESIDE:
-            thread = threading.Thread(target=self._update, name="nbflow-hash", daemon=True)
+            beside: Future[str] = Future()
             try:
-                thread.start()
-                self._thread = thread
+                # not threading.Thread, which waits until the other one has begun: on a busy machine 0.2 ms
+                _thread.start_new_thread(self._resolve, (beside,))
+                self._beside = beside
             except RuntimeError:  # no more threads, or the interpreter is shutting down: then here, later
                 pass
 
-    def _update(self) -> None:
-        for piece in blob_pieces(*self._pieces):
-            self._digest.update(piece)
-
     def hexdigest(self) -> str:
         """Return the name of the blob, when it is known."""
-        if self._thread is None:
-            self._update()
-        else:
-            self._thread.join()
-        return self._digest.hexdigest()
+        return self._made() if self._beside is None else self._beside.result()
+
+    def _resolve(self, beside: Future[str]) -> None:
+        try:
+            beside.set_result(self._made())
+        except BaseException as error:
+            beside.set_exception(error)
+
+    def _made(self) -> str:
+        digest = hashlib.sha256()
+        for piece in blob_pieces(*self._pieces):
+            digest.update(piece)
+        return digest.hexdigest()
 
 
 class _Reader:
@@ -266,6 +287,14 @@ class _Reader:
             f"A value of run {self._place.workflow_id!r} is not what was stored: blob {self._sha256}. Delete the run's "
             "result of that task and run it again, or take the file from a backup."
         )
+
+
+def _write(calls: OS, fd: int, head: Json, buffers: Sequence[Any]) -> int:
+    size = 0
+    for piece in blob_pieces(head, buffers):
+        write_all(calls, fd, piece)
+        size += piece.nbytes
+    return size
 
 
 def blob_pieces(head: Json, buffers: Sequence[Any]) -> Iterator[memoryview]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import itertools
 import json
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -95,6 +97,19 @@ def test_what_comes_while_a_slow_disk_syncs_is_the_next_commit() -> None:
     s = play(scene)
     assert s.disk.batches == [[1], [2, 3]]
     assert all(name.startswith("writer") for name in s.disk.threads)
+
+
+@pytest.mark.parametrize(("commits", "quick"), [(1, True), (20, False)])
+def test_one_hiccup_is_no_slow_disk_and_many_are(commits: int, quick: bool) -> None:
+    async def scene(s: Scene) -> None:
+        s.committer._seconds = QUICK_SECONDS / 3
+        for at in range(commits):
+            s.write(at)
+            await s.committer.drained()
+
+    seconds = itertools.count()
+    with patch("nbflow.engine.committer.time.perf_counter", lambda: next(seconds)):
+        assert play(scene).committer.quick is quick
 
 
 def test_a_large_batch_goes_to_the_writer() -> None:

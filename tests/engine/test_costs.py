@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 import nbflow as nf
+from nbflow.engine import committer
 from nbflow.engine.host import Host
 from nbflow.home import default_host
 from nbflow.storage.folder import FolderStorage
@@ -22,11 +23,13 @@ BEGIN_AND_END = 10
 
 
 class CountedOS(OS):
-    """The real system calls, counted by name; ``made`` are the files, ``written`` the bytes by file."""
+    """The real system calls, counted by name; ``made`` are the files, ``written`` the bytes by file, ``threads`` those
+    that synced a large value."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: Counter[str] = Counter()
+        self.threads: set[str] = set()
         self.made: dict[int, str] = {}
         self.written: Counter[str] = Counter()
 
@@ -43,6 +46,16 @@ class CountedOS(OS):
     def fdatasync(self, fd: int) -> None:
         self.calls["fdatasync"] += 1
         super().fdatasync(fd)
+
+    def fsync(self, fd: int) -> None:
+        if "/blobs/" in self.made[fd]:
+            self.calls["fsync"] += 1
+            self.threads.add(threading.current_thread().name)
+        super().fsync(fd)
+
+    def fsync_dir(self, path: str) -> None:
+        self.calls[f"fsync {path.rpartition('/')[2]}"] += 1
+        super().fsync_dir(path)
 
     def bytes_of(self, part: str) -> list[int]:
         """Return the bytes written to each file whose path has a part."""
@@ -105,6 +118,35 @@ def test_a_step_that_depends_on_another_waits_for_one_sync(calls: CountedOS) -> 
 def test_steps_that_depend_on_nothing_share_their_syncs(calls: CountedOS) -> None:
     nf.run(fan_out(1000))
     assert calls.calls["fdatasync"] <= 1000 / 20 + BEGIN_AND_END
+
+
+@nf.task
+async def large(i: int) -> bytes:
+    return i.to_bytes(2, "big") * 50_000
+
+
+@nf.task
+async def next_large(before: bytes, i: int) -> bytes:
+    return i.to_bytes(2, "big") * 50_000
+
+
+def test_a_large_value_waits_for_its_file_and_its_folder_once_and_for_no_thread(
+    calls: CountedOS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "QUICK_SECONDS", 60.0)  # any disk is quick
+    node = large.bind(0)
+    for i in range(1, 20):
+        node = next_large.bind(node, i)
+    nf.run(node)
+    assert (calls.calls["fsync"], calls.calls["fsync blobs"]) == (20, 20)
+    assert calls.calls["fdatasync"] <= 20 + BEGIN_AND_END
+    assert calls.threads == {"nbflow-engine"}
+
+
+def test_large_values_that_come_together_are_stored_side_by_side_in_threads(calls: CountedOS) -> None:
+    nf.run(count.bind([large.bind(i) for i in range(8)]))
+    assert calls.calls["fsync"] == 8
+    assert calls.threads - {"nbflow-engine"}
 
 
 @pytest.mark.parametrize("graph", [chain, fan_out])

@@ -194,7 +194,7 @@ def event_not_synced() -> Any:
 def blob_not_synced() -> Iterator[None]:
     writing = False
 
-    def write(self: blobs.FolderBlobs, *arguments: Any) -> Any:
+    def put_blob(self: blobs.FolderBlobs, *arguments: Any) -> Any:
         nonlocal writing
         writing = True
         try:
@@ -206,9 +206,39 @@ def blob_not_synced() -> Iterator[None]:
         if not writing:
             self.fdatasync(fd)
 
-    original = blobs.FolderBlobs._write
-    with patch.object(blobs.FolderBlobs, "_write", write), patch.object(ModelOS, "fsync", fsync):
+    original = blobs.FolderBlobs.put_blob
+    with patch.object(blobs.FolderBlobs, "put_blob", put_blob), patch.object(ModelOS, "fsync", fsync):
         yield
+
+
+def blob_named_over_another() -> Any:
+    def named(self: blobs.FolderBlobs, temporary: str, path: str) -> bool:
+        self._place.calls.rename(temporary, path)
+        return True
+
+    return patch.object(blobs.FolderBlobs, "_is_named", named)
+
+
+def blob_of_a_taken_name_trusted() -> Any:
+    def named(self: blobs.FolderBlobs, temporary: str, path: str) -> bool:
+        try:
+            self._place.calls.link(temporary, path)
+        except FileExistsError:
+            pass
+        self._place.calls.unlink(temporary)
+        return True
+
+    return patch.object(blobs.FolderBlobs, "_is_named", named)
+
+
+def shared_blob_of_a_taken_name_trusted() -> Any:
+    def share(self: blobs.FolderBlobs, path: str, to: str) -> None:
+        try:
+            self._place.calls.link(path, to)
+        except FileExistsError:
+            pass
+
+    return patch.object(blobs.FolderBlobs, "_share", share)
 
 
 def _folders_synced_only_if(kept: Callable[[str], bool]) -> Any:
@@ -248,4 +278,7 @@ MUTANTS: list[Mutant] = [
     unlink_before_commit,
     event_not_synced,
     blob_not_synced,
+    blob_named_over_another,
+    blob_of_a_taken_name_trusted,
+    shared_blob_of_a_taken_name_trusted,
 ]

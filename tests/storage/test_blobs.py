@@ -12,7 +12,7 @@ import pytest
 
 from nbflow.errors import Fenced, StorageFull
 from nbflow.storage.blobs import ALIGNMENT, PAGE, SLICE, TEMPORARY_LIFE, blob_pieces
-from nbflow.storage.folder import FolderStorage
+from nbflow.storage.folder import FolderRun, FolderStorage
 from nbflow.storage.os_calls import OS
 
 
@@ -46,7 +46,33 @@ def test_a_large_buffer_goes_in_slices() -> None:
     assert [piece.nbytes for piece in pieces] == [PAGE, SLICE, SLICE, 5]
 
 
-def test_the_content_is_synced_before_the_name_and_the_name_before_the_return(tmp_path: Path) -> None:
+def test_a_value_and_its_new_name_need_one_sync_of_a_file_and_one_of_the_folder(tmp_path: Path) -> None:
+    run, calls = recorded(tmp_path)
+    run.put_blob({}, [b"x"])
+    assert calls == ["fsync_dir run", "link", "unlink", "fsync", "fsync_dir blobs"]
+
+
+def test_where_the_name_is_taken_only_a_synced_value_takes_it(tmp_path: Path) -> None:
+    run, calls = recorded(tmp_path)
+    name, _ = run.put_blob({}, [b"x"])
+    path = tmp_path / "store" / "runs" / "run" / "blobs" / f"{name}.nbb"
+    path.write_bytes(b"what a crash has left")
+    calls.clear()
+    run.put_blob({}, [b"x"])
+    assert calls == ["link", "fsync", "rename", "fsync_dir blobs"]
+    assert run.get_blob(name) == ({}, [b"x"])
+
+
+def test_without_hard_links_a_value_is_synced_before_it_has_its_name(tmp_path: Path) -> None:
+    run, calls = recorded(tmp_path, links=False)
+    name, _ = run.put_blob({}, [b"x"])
+    assert calls == ["fsync_dir run", "link", "fsync", "rename", "fsync_dir blobs"]
+    assert run.get_blob(name) == ({}, [b"x"])
+
+
+def recorded(tmp_path: Path, links: bool = True) -> tuple[FolderRun, list[str]]:
+    """Return a new run, and the list that its calls join from now on."""
+
     class Recording(OS):
         def fsync(self, fd: int) -> None:
             calls.append("fsync")
@@ -55,17 +81,23 @@ def test_the_content_is_synced_before_the_name_and_the_name_before_the_return(tm
             calls.append("rename")
             super().rename(old, new)
 
+        def link(self, existing: str, new: str) -> None:
+            calls.append("link")
+            if not links:
+                raise PermissionError(1, "Operation not permitted")
+            super().link(existing, new)
+
+        def unlink(self, path: str) -> None:
+            calls.append("unlink")
+            super().unlink(path)
+
         def fsync_dir(self, path: str) -> None:
             calls.append(f"fsync_dir {path.rpartition('/')[2]}")
 
     calls: list[str] = []
     run = FolderStorage(tmp_path / "store", os=Recording()).create_run("run")
     calls.clear()
-    run.put_blob({}, [b"x"])
-    assert calls == ["fsync_dir run", "fsync", "rename", "fsync_dir blobs"]
-    calls.clear()
-    run.put_blob({}, [b"x"])
-    assert calls == ["fsync", "rename", "fsync_dir blobs"]
+    return run, calls
 
 
 def test_a_full_disk_leaves_no_pieces(tmp_path: Path) -> None:

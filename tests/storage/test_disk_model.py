@@ -13,8 +13,9 @@ from tests import figures
 
 from .disk_model import Disk, Killed, ModelOS
 from .histories import History, interrupted, many_lives, many_owners, one_owner
+from .value_histories import equal_values
 
-PLAYS = [one_owner, many_owners, many_lives, interrupted]
+PLAYS = [one_owner, many_owners, many_lives, interrupted, equal_values]
 SHARE, SOAK = 1_000, 20_000
 
 

@@ -10,8 +10,9 @@ from tests import figures
 from .histories import interrupted, many_lives, many_owners, one_owner
 from .mutants import MUTANTS, Mutant
 from .oracle import Violation
+from .value_histories import equal_values
 
-PLAYS = (interrupted, many_lives, many_owners, one_owner)
+PLAYS = (interrupted, many_lives, many_owners, one_owner, equal_values)
 LIMIT = 5_000
 """Histories of each kind after which a mutant has survived; nearly all die within a hundred."""
 
