@@ -21,6 +21,7 @@ READ_PLAIN = READ_ONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK"
 """Open flags of a file that others may have put there: no link is followed, and no pipe is waited for."""
 CHANGE = os.O_RDWR | getattr(os, "O_BINARY", 0)
 READ_CHUNK = 1 << 24
+_BEGINS_SYNC = sys.platform == "linux"
 _NO_SUCH_CALL = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
@@ -85,6 +86,15 @@ class OS:
     def fsync(self, fd: int) -> None:
         """Return when the content and the attributes of a file are on the disk."""
         _sync_all(fd)
+
+    def begin_sync(self, fd: int, offset: int, size: int) -> None:
+        """Let the system begin to bring a part of a file to the disk, where it can be asked to; do not wait for it."""
+        if _BEGINS_SYNC:
+            try:
+                # Linux then begins to write, and drops of its cache only what is on the disk already: as good as nothing
+                os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+            except OSError:
+                pass
 
     def fsync_dir(self, path: str) -> None:
         """Return when the names in a folder are on the disk; file systems without such a call are taken as they are."""
@@ -175,6 +185,9 @@ class LazyOS(OS):
         """Leave it to the system when content is written."""
 
     def fsync(self, fd: int) -> None:
+        """Leave it to the system when content is written."""
+
+    def begin_sync(self, fd: int, offset: int, size: int) -> None:
         """Leave it to the system when content is written."""
 
     def fsync_dir(self, path: str) -> None:

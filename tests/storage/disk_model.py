@@ -219,6 +219,9 @@ class ModelOS(OS):
     def fsync(self, fd: int) -> None:
         self.fdatasync(fd)
 
+    def begin_sync(self, fd: int, offset: int, size: int) -> None:
+        """Promise nothing: this disk writes what it likes, when it likes."""
+
     def fsync_dir(self, path: str) -> None:
         self._call("fsync_dir")
         folder = self.disk.find(path)

@@ -8,26 +8,26 @@ from collections.abc import Callable
 from random import Random
 from unittest.mock import patch
 
-from greenlet import getcurrent, greenlet
-
-from nbflow.errors import NbflowError, RunIsLive, StorageDamaged, WorkflowNotFoundError, WorkflowStillActiveError
+from nbflow.errors import WorkflowNotFoundError, WorkflowStillActiveError
 from nbflow.storage import journal, ownership
 from nbflow.storage.folder import FolderStorage
 
+from .actors import FAILURES, interleave, judge_error, live, look, own, post, remove, taking_turns
 from .disk_model import Disk, Killed, ModelOS, PowerCut
 from .engine_model import RUN, Engine
 from .faults import Faults
-from .oracle import Oracle, Violation
+from .oracle import Oracle
 
 ROOT = "/home/me/store"
 MARK = json.dumps({"format": "nbflow", "version": 1, "min_reader": 1, "min_writer": 1}).encode()
 SMALL_FRAME = 200
 """A frame limit that some commits of a few records pass."""
-FAILURES = (NbflowError, OSError)
 
 
 class History:
     """One disk, one run, one oracle. All that happens follows from the seed."""
+
+    steps, looks = 6, 3
 
     def __init__(self, seed: int) -> None:
         ownership._held.clear()
@@ -42,6 +42,10 @@ class History:
         self.disk.gate = self.faults
         self.disk.on_create = self._created
         self.disk.on_rename = self._renamed
+
+    def boot(self) -> ModelOS:
+        """Start a process."""
+        return self.disk.boot()
 
     def storage(self, process: ModelOS) -> FolderStorage:
         """Return the storage as a process sees it."""
@@ -122,7 +126,7 @@ def one_owner(seed: int) -> History:
             process = history.disk.boot()
             history.faults.arm()
             try:
-                _live(history, process)
+                live(history, process, 8)
             except PowerCut:
                 history.power_cut()
             except Killed:
@@ -132,34 +136,14 @@ def one_owner(seed: int) -> History:
     return history
 
 
-def _live(history: History, process: ModelOS) -> None:
-    random = history.random
-    for _ in range(3):
-        engine = history.engine(process)
-        try:
-            engine.open(takeover=random.random() < 0.3)
-            for _ in range(random.randint(1, 8)):
-                engine.step()
-                if random.random() < 0.15:
-                    history.send(process)
-            assert engine.run is not None
-            engine.run.close()
-            if random.random() < 0.05:
-                history.delete(process)
-        except FAILURES as error:
-            _judge_error(error)
-            if engine.run is not None:
-                engine.run.close()
-
-
 def many_owners(seed: int) -> History:
     """Run several owners, a sender, a reader and one who deletes, interleaved at every call, and judge what is left."""
-    return _together(seed, _own, _own, _look, _post)
+    return _together(seed, own, own, look, post)
 
 
 def many_lives(seed: int) -> History:
     """Let several owners and several who delete have at one run."""
-    return _together(seed, _own, _own, _own, _remove, _remove)
+    return _together(seed, own, own, own, remove, remove)
 
 
 def _together(seed: int, *tasks: Task) -> History:
@@ -169,18 +153,10 @@ def _together(seed: int, *tasks: Task) -> History:
         history.faults.arm()
         history.disk.separate_caches = random.random() < 0.3
         history.disk.misjudgement = random.choice((0.0, 0.0, 0.3))
-        scheduler = getcurrent()
-
-        def gate(process: ModelOS, call: str) -> None:
-            scheduler.switch()
-            if process.dead:
-                raise Killed
-            history.faults(process, call)
-
-        history.disk.gate = gate
+        history.disk.gate = taking_turns(history.faults)
         if random.random() < 0.3:
-            tasks = (*tasks, _own, _remove)
-        _interleave(history, [greenlet(_actor(task, history)) for task in tasks])
+            tasks = (*tasks, own, remove)
+        interleave(history, *tasks)
         history.judge()
     return history
 
@@ -219,90 +195,4 @@ def _commit(engine: Engine, compacts: bool = False) -> None:
             engine.compact()
         engine.commit()
     except FAILURES as error:
-        _judge_error(error)
-
-
-def _interleave(history: History, actors: list[greenlet]) -> None:
-    random, alive = history.random, list(actors)
-    try:
-        while alive:
-            actor = random.choice(alive)
-            # A few calls at a time, so that an owner gets somewhere before the next one interferes.
-            for _ in range(random.choice((1, 1, 2, 5, 20))):
-                actor.switch()
-                if actor.dead:
-                    alive.remove(actor)
-                    break
-    except PowerCut:
-        history.stop_processes()
-        for actor in alive:
-            actor.throw()
-        history.power_cut()
-    finally:
-        history.stop_processes()
-        for actor in actors:
-            actor.throw()
-
-
-def _actor(task: Task, history: History) -> Callable[[], None]:
-    def act() -> None:
-        try:
-            task(history, history.disk.boot())
-        except Killed:
-            pass
-
-    return act
-
-
-def _own(history: History, process: ModelOS) -> None:
-    random = history.random
-    for _ in range(random.randint(1, 3)):
-        engine = history.engine(process)
-        try:
-            engine.open(takeover=random.random() < 0.8)
-            for _ in range(random.randint(1, 6)):
-                engine.step()
-            if random.random() < 0.5 and engine.run is not None:
-                engine.run.close()
-        except FAILURES as error:
-            _judge_error(error)
-
-
-def _look(history: History, process: ModelOS) -> None:
-    for _ in range(history.random.randint(0, 3)):
-        truth, known = history.oracle.truth, list(history.oracle.truth.known)
-        try:
-            storage = history.storage(process)
-            storage.list_runs()
-            records = storage.read_run(RUN)
-            if truth is history.oracle.truth:
-                truth.check(known, records)
-        except WorkflowNotFoundError:
-            if truth is history.oracle.truth:
-                history.oracle.found(bool(known), False)
-        except FAILURES as error:
-            _judge_error(error)
-
-
-def _post(history: History, process: ModelOS) -> None:
-    for _ in range(history.random.randint(0, 3)):
-        try:
-            history.send(process)
-        except FAILURES as error:
-            _judge_error(error)
-
-
-def _remove(history: History, process: ModelOS) -> None:
-    for _ in range(history.random.randint(1, 2)):
-        try:
-            history.delete(process)
-        except FAILURES as error:
-            _judge_error(error)
-
-
-def _judge_error(error: BaseException) -> None:
-    """Let pass what a full or failing disk and a rival excuse."""
-    if isinstance(error, StorageDamaged):
-        raise Violation(f"damage where there is none: {error}") from error
-    if isinstance(error, OSError) and not isinstance(error, (FileExistsError, RunIsLive)):
-        raise Violation(f"a bare {error!r} reached the caller") from error
+        judge_error(error)

@@ -12,20 +12,18 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from greenlet import getcurrent, greenlet
-
-from nbflow.errors import EventsPruned, NbflowError, StorageDamaged
+from nbflow.errors import EventsPruned, StorageDamaged
 from nbflow.storage import stream_roll, streams
 from nbflow.storage.base import EventStream
 from nbflow.storage.folder import FolderStorage
 from nbflow.storage.streams import FolderStream
 
+from .actors import FAILURES, interleave, taking_turns
 from .disk_model import Disk, Killed, ModelOS, PowerCut
 from .faults import Faults
 from .histories import MARK, ROOT
 from .oracle import Violation
 
-FAILURES = (NbflowError, OSError)
 PAYLOAD = "the quick brown fox jumps over the lazy dog"
 
 
@@ -48,6 +46,10 @@ class StreamHistory:
         """The offset that was acknowledged for an id of the sender's."""
         self.pruning = self.pruned = 1
         self._ids = itertools.count()
+
+    def boot(self) -> ModelOS:
+        """Start a process."""
+        return self.disk.boot()
 
     def stream(self, process: ModelOS) -> FolderStream:
         """Return the stream as a process sees it."""
@@ -270,46 +272,7 @@ def _together(seed: int, *tasks: Task) -> StreamHistory:
         history = StreamHistory(seed)
         history.faults.arm()
         history.disk.separate_caches = history.random.random() < 0.3
-        scheduler = getcurrent()
-
-        def gate(process: ModelOS, call: str) -> None:
-            scheduler.switch()
-            if process.dead:
-                raise Killed
-            history.faults(process, call)
-
-        history.disk.gate = gate
-        _interleave(history, [greenlet(_actor(task, history)) for task in tasks])
+        history.disk.gate = taking_turns(history.faults)
+        interleave(history, *tasks)
         history.judge()
     return history
-
-
-def _actor(task: Task, history: StreamHistory) -> Callable[[], None]:
-    def act() -> None:
-        try:
-            task(history, history.disk.boot())
-        except Killed:
-            pass
-
-    return act
-
-
-def _interleave(history: StreamHistory, actors: list[greenlet]) -> None:
-    random, alive = history.random, list(actors)
-    try:
-        while alive:
-            actor = random.choice(alive)
-            for _ in range(random.choice((1, 1, 2, 5, 20))):
-                actor.switch()
-                if actor.dead:
-                    alive.remove(actor)
-                    break
-    except PowerCut:
-        history.stop_processes()
-        for actor in alive:
-            actor.throw()
-        history.power_cut()
-    finally:
-        history.stop_processes()
-        for actor in actors:
-            actor.throw()

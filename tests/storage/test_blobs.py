@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nbflow.errors import Fenced, StorageFull
-from nbflow.storage.blobs import ALIGNMENT, PAGE, SLICE, TEMPORARY_LIFE, blob_pieces
+from nbflow.storage.blobs import ALIGNMENT, BESIDE, PAGE, SLICE, TEMPORARY_LIFE, blob_pieces
 from nbflow.storage.folder import FolderRun, FolderStorage
 from nbflow.storage.os_calls import OS
 
@@ -52,6 +52,26 @@ def test_a_value_and_its_new_name_need_one_sync_of_a_file_and_one_of_the_folder(
     assert calls == ["fsync_dir run", "link", "unlink", "fsync", "fsync_dir blobs"]
 
 
+def test_the_disk_begins_with_a_large_value_before_it_is_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hash:
+        def __init__(self) -> None:
+            self.real = hashlib.new("sha256")
+
+        def update(self, piece: memoryview) -> None:
+            calls.append(f"hash {piece.nbytes}")
+            self.real.update(piece)
+
+        def hexdigest(self) -> str:
+            return self.real.hexdigest()
+
+    run, calls = recorded(tmp_path)
+    monkeypatch.setattr(hashlib, "sha256", Hash)
+    run.put_blob({}, [bytes(BESIDE), bytes(BESIDE - 1)])
+    assert calls[1:5] == [f"hash {PAGE}", f"begin_sync {PAGE} {BESIDE}", f"hash {BESIDE}", f"hash {BESIDE - 1}"]
+
+
 def test_where_the_name_is_taken_only_a_synced_value_takes_it(tmp_path: Path) -> None:
     run, calls = recorded(tmp_path)
     name, _ = run.put_blob({}, [b"x"])
@@ -90,6 +110,10 @@ def recorded(tmp_path: Path, links: bool = True) -> tuple[FolderRun, list[str]]:
         def unlink(self, path: str) -> None:
             calls.append("unlink")
             super().unlink(path)
+
+        def begin_sync(self, fd: int, offset: int, size: int) -> None:
+            calls.append(f"begin_sync {offset} {size}")
+            super().begin_sync(fd, offset, size)
 
         def fsync_dir(self, path: str) -> None:
             calls.append(f"fsync_dir {path.rpartition('/')[2]}")

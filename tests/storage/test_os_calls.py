@@ -95,3 +95,13 @@ def test_lazy_waits_for_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     lazy.fsync(0)
     lazy.fdatasync(0)
     lazy.fsync_dir(str(tmp_path))
+
+
+def test_to_begin_a_sync_is_a_wish_and_never_an_error(tmp_path: Path) -> None:
+    calls = OS()
+    fd = calls.open(str(tmp_path / "file"), CREATE_NEW)
+    calls.write(fd, b"x" * 5000)
+    calls.begin_sync(fd, 0, 5000)
+    calls.close(fd)
+    calls.begin_sync(fd, 0, 5000)
+    assert (tmp_path / "file").read_bytes() == b"x" * 5000

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from nbflow.errors import RunIsLive
+from nbflow.errors import Fenced, RunIsLive
 from nbflow.storage import processes
 from nbflow.storage.base import RunJournal
-from nbflow.storage.folder import FolderStorage
+from nbflow.storage.folder import THOROUGH, FolderStorage
 from nbflow.storage.os_calls import OS
 from nbflow.storage.ownership import STALE_SECONDS
 
@@ -105,6 +105,44 @@ def test_a_heartbeat_renews_the_claim_and_restores_a_removed_one(folder: FolderS
     run.close()
     run.heartbeat()
     assert not claim.exists()
+
+
+class Counted(OS):
+    """The real system, and how often it was asked."""
+
+    calls = 0
+
+    def stat(self, path: str) -> os.stat_result:
+        self.calls += 1
+        return super().stat(path)
+
+    def exists(self, path: str) -> bool:
+        self.calls += 1
+        return super().exists(path)
+
+    def utime(self, path: str) -> None:
+        self.calls += 1
+        super().utime(path)
+
+
+def test_a_hundred_heartbeats_ask_the_system_little_more_than_twice_each(tmp_path: Path) -> None:
+    calls = Counted()
+    run = FolderStorage(tmp_path, os=calls).create_run("run")
+    calls.calls = 0
+    for _ in range(100):
+        run.heartbeat()
+    assert 200 <= calls.calls <= 240
+    run.close()
+
+
+def test_an_owner_whose_successor_died_before_it_claimed_the_run_is_told_within_some_heartbeats(
+    folder: FolderStorage, claim: Path
+) -> None:
+    run = folder.open_run("run")
+    Path(claim.parent, "j-00000003.jsonl").touch()
+    with pytest.raises(Fenced):
+        for _ in range(THOROUGH):
+            run.heartbeat()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"pid": "1"}', bytes(100)])

@@ -265,6 +265,32 @@ def test_a_stream_is_signed_and_refuses_what_is_not(
         FolderStorage(signed.url, sign=True).stream("costs").read(1)
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["signed", "not signed"])
+def test_a_reader_looks_anew_at_a_folder_in_the_place_of_the_one_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    def made(name: str, sign: bool) -> FolderStorage:
+        storage = FolderStorage(tmp_path / name, sign=sign)
+        storage.stream("sales").append([{"id": name, "at": 1.0}])
+        return storage
+
+    def replace(old: FolderStorage, new: FolderStorage) -> None:
+        shutil.rmtree(old.url)
+        os.rename(new.url, old.url)
+
+    first = made("first", before)
+    reader = FolderStorage(first.url, sign=False).stream("sales")
+    assert [event["id"] for _, event in reader.read(1)] == ["first"]
+    replace(first, made("second", True))
+    assert [event["id"] for _, event in reader.read(1)] == ["second"]
+    monkeypatch.setenv("NBFLOW_SIGNING_KEY", OTHER)
+    others = made("third", True)
+    monkeypatch.setenv("NBFLOW_SIGNING_KEY", KEY)
+    replace(first, others)
+    with pytest.raises(SignatureError):
+        reader.read(1)
+
+
 def test_a_stream_of_another_storage_is_refused_piece_by_piece(signed: FolderStorage, tmp_path: Path) -> None:
     other = FolderStorage(tmp_path / "other", sign=True)
     for storage in (signed, other):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from greenlet import getcurrent, greenlet
-
 from nbflow.errors import StorageDamaged
 from nbflow.storage.blobs import FolderBlobs
 
-from .disk_model import Killed, ModelOS
-from .histories import FAILURES, History, _actor, _interleave, _judge_error
+from .actors import FAILURES, interleave, judge_error, taking_turns
+from .disk_model import ModelOS
+from .histories import History
 from .oracle import Violation
 
 RUNS = ("run", "other")
@@ -26,8 +25,9 @@ def equal_values(seed: int) -> History:
         history.disk.gate = lambda process, call: None
         if not life:
             _make_runs(history)
-        _interrupt(history)
-        _interleave(history, [greenlet(_actor(_keep(kept), history)) for _ in range(history.random.randint(1, 3))])
+        history.faults.arm()
+        history.disk.gate = taking_turns(history.faults)
+        interleave(history, *(_keep(kept) for _ in range(history.random.randint(1, 3))))
         if history.random.random() < 0.5:
             history.disk.power_cut()
         history.disk.gate = lambda process, call: None
@@ -44,19 +44,6 @@ def _make_runs(history: History) -> None:
     process.dead = True
 
 
-def _interrupt(history: History) -> None:
-    history.faults.arm()
-    scheduler = getcurrent()
-
-    def gate(process: ModelOS, call: str) -> None:
-        scheduler.switch()
-        if process.dead:
-            raise Killed
-        history.faults(process, call)
-
-    history.disk.gate = gate
-
-
 def _keep(kept: Kept) -> Callable[[History, ModelOS], None]:
     def keep(history: History, process: ModelOS) -> None:
         random, storage = history.random, history.storage(process)
@@ -71,7 +58,7 @@ def _keep(kept: Kept) -> Callable[[History, ModelOS], None]:
                 else:
                     kept[run, value] = blobs[run].put_blob({"n": value}, [_content(value)])[0]
             except FAILURES as error:
-                _judge_error(error)
+                judge_error(error)
 
     return keep
 
