@@ -59,7 +59,7 @@ def encode(
 
 
 def encode_small(value: Any) -> Json | None:
-    """Return the stored form of a value that JSON keeps exactly in some 4 KiB; None for any other, after 0.1 ms at most.
+    """Return the stored form of a value that JSON keeps exactly in some 4 KiB; None, soon, for any other.
 
     Raises CheckpointError.
 
