@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet
 
-from nbflow.errors import NbflowError, StorageDamaged, WorkflowNotFoundError
+from nbflow.errors import NbflowError, StorageDamaged, WorkflowNotFoundError, WorkflowStillActiveError
 from nbflow.storage.base import Storage
 
 from .disk_model import Killed, PowerCut
@@ -47,12 +47,6 @@ class Play(Stage, Protocol):
 
     def engine(self, process: Any) -> Engine:
         """Return an engine in a process."""
-
-    def send(self, process: Any) -> None:
-        """Send an event from a process."""
-
-    def delete(self, process: Any) -> None:
-        """Delete the run for good."""
 
 
 def taking_turns(then: Gate) -> Gate:
@@ -118,11 +112,11 @@ def live(play: Play, process: Any, steps: int) -> None:
             for _ in range(random.randint(1, steps)):
                 engine.step()
                 if random.random() < 0.15:
-                    play.send(process)
+                    send(play, process)
             assert engine.run is not None
             engine.run.close()
             if random.random() < 0.05:
-                play.delete(process)
+                delete(play, process)
         except FAILURES as error:
             judge_error(error)
             if engine.run is not None:
@@ -165,7 +159,7 @@ def post(play: Play, process: Any) -> None:
     """Send to the run."""
     for _ in range(play.random.randint(0, 3)):
         try:
-            play.send(process)
+            send(play, process)
         except FAILURES as error:
             judge_error(error)
 
@@ -174,9 +168,34 @@ def remove(play: Play, process: Any) -> None:
     """Delete the run, once or twice."""
     for _ in range(play.random.randint(1, 2)):
         try:
-            play.delete(process)
+            delete(play, process)
         except FAILURES as error:
             judge_error(error)
+
+
+def send(play: Play, process: Any) -> None:
+    """Send an event to the run, sometimes twice."""
+    event, truth = play.oracle.new_event(), play.oracle.truth
+    for _ in range(play.random.choice((1, 1, 2))):
+        try:
+            play.storage(process).send(RUN, {"id": event, "key": "k"})
+        except WorkflowNotFoundError:
+            return
+        truth.sent.add(event)
+
+
+def delete(play: Play, process: Any) -> None:
+    """Delete the run for good, if nobody is at work on it."""
+    truth, known = play.oracle.truth, bool(play.oracle.truth.known)
+    try:
+        play.storage(process).delete_run(RUN)
+    except WorkflowNotFoundError:
+        if truth is play.oracle.truth:
+            play.oracle.found(known, False)
+    except WorkflowStillActiveError:
+        pass
+    else:
+        play.oracle.deletion_returned()
 
 
 def judge_error(error: BaseException) -> None:

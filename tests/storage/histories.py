@@ -8,11 +8,10 @@ from collections.abc import Callable
 from random import Random
 from unittest.mock import patch
 
-from nbflow.errors import WorkflowNotFoundError, WorkflowStillActiveError
 from nbflow.storage import journal, ownership
 from nbflow.storage.folder import FolderStorage
 
-from .actors import FAILURES, interleave, judge_error, live, look, own, post, remove, taking_turns
+from .actors import FAILURES, delete, interleave, judge_error, live, look, own, post, remove, taking_turns
 from .disk_model import Disk, Killed, ModelOS, PowerCut
 from .engine_model import RUN, Engine
 from .faults import Faults
@@ -54,29 +53,6 @@ class History:
     def engine(self, process: ModelOS) -> Engine:
         """Return an engine in a process."""
         return Engine(self.storage(process), self.oracle, self.random)
-
-    def send(self, process: ModelOS) -> None:
-        """Send an event from a process, sometimes twice."""
-        event, truth = self.oracle.new_event(), self.oracle.truth
-        for _ in range(self.random.choice((1, 1, 2))):
-            try:
-                self.storage(process).send(RUN, {"id": event, "key": "k"})
-            except WorkflowNotFoundError:
-                return
-            truth.sent.add(event)
-
-    def delete(self, process: ModelOS) -> None:
-        """Delete the run for good."""
-        truth, known = self.oracle.truth, bool(self.oracle.truth.known)
-        try:
-            self.storage(process).delete_run(RUN)
-        except WorkflowNotFoundError:
-            if truth is self.oracle.truth:
-                self.oracle.found(known, False)
-            return
-        except WorkflowStillActiveError:
-            return
-        self.oracle.deletion_returned()
 
     def power_cut(self) -> None:
         """Cut the power, and see in peace whether a deletion that was under way was undone."""
@@ -177,7 +153,7 @@ def interrupted(seed: int) -> History:
     def gate(process: ModelOS, call: str) -> None:
         if process is first and next(countdown) == 0:
             if history.random.random() < 0.6:
-                history.delete(second)
+                delete(history, second)
             _commit(rival)
 
     history.disk.gate = gate

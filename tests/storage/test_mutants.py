@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nbflow.errors import StorageDamaged
-from tests import figures
-
+from .catching import must_be_caught
 from .histories import interrupted, many_lives, many_owners, one_owner
 from .mutants import MUTANTS, Mutant
-from .oracle import Violation
 from .value_histories import equal_values
 
 PLAYS = (interrupted, many_lives, many_owners, one_owner, equal_values)
@@ -19,16 +16,7 @@ LIMIT = 5_000
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_storage_without_this_promise_is_caught(mutant: Mutant) -> None:
-    with mutant():
-        for seed in range(LIMIT):
-            for play in PLAYS:
-                try:
-                    play(seed)
-                except (Violation, StorageDamaged) as found:
-                    print(f"{play.__name__}({seed}): {found}")
-                    figures.count("mutants")
-                    return
-    pytest.fail(f"{mutant.__name__} was not noticed in {LIMIT} histories of each kind")
+    must_be_caught(mutant, PLAYS, LIMIT)
 
 
 def test_without_a_mutant_the_same_histories_pass() -> None:

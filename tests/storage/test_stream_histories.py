@@ -6,10 +6,9 @@ import random
 
 import pytest
 
-from nbflow.errors import StorageDamaged
 from tests import figures
 
-from .oracle import Violation
+from .catching import must_be_caught
 from .stream_histories import PLAYS
 from .stream_mutants import MUTANTS, Mutant
 
@@ -31,13 +30,4 @@ def test_nothing_acknowledged_is_lost_and_nothing_told_is_taken_back(play: objec
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_stream_without_this_promise_is_caught(mutant: Mutant) -> None:
-    with mutant():
-        for seed in range(LIMIT):
-            for play in PLAYS:
-                try:
-                    play(seed)
-                except (Violation, StorageDamaged) as found:
-                    print(f"{play.__name__}({seed}): {found}")
-                    figures.count("mutants")
-                    return
-    pytest.fail(f"{mutant.__name__} was not noticed in {LIMIT} histories of each kind")
+    must_be_caught(mutant, PLAYS, LIMIT)

@@ -6,7 +6,7 @@ All that keeps two owners apart is the conditional create: of two who create one
     runs/<dir>/j/<number>.json          the log, an object a commit. A header begins an ownership, a tombstone ends all
     runs/<dir>/p/<first>-<end>.json     many commits in one object, in place of theirs
     runs/<dir>/s/<number>-<nonce>.json  all records before header <number>, after a compaction
-    runs/<dir>/<life>/...               blobs/, inbox/, printed/ of the run that began with header <life>
+    runs/<dir>/<life>/...               blobs/, inbox/, bell, printed/ of the run that began with header <life>
     listing/<dir>/<life>.json           status of a run; a cache
     live/<dir>/<claim>.json             who is at work on it; written anew as a heartbeat. Politeness only
     trash/open/<dir>/<life>, trash/done/<dir>/<life>   a deletion that is under way, or was done not long ago

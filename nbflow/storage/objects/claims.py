@@ -18,6 +18,9 @@ from .bucket import Bucket, Listed
 from .entries import Header, Tombstone
 from .place import ObjectPlace
 
+PAUSE = 15.0
+"""Seconds at least between two heartbeats: each is a write, and a run may wait for weeks."""
+
 
 def claims_of(place: ObjectPlace) -> list[Listed]:
     """Return the claims on a run, those of owners that died too."""
@@ -53,6 +56,7 @@ class Claim:
         self._name = place.bucket.random_hex(8)
         self._lock = threading.Lock()
         self.owner: Json = {}
+        self._written = 0.0
         # A run that was dropped without ``close`` is not at work any more.
         weakref.finalize(self, ownership._held.discard, self._name)
 
@@ -90,9 +94,9 @@ class Claim:
             pass
 
     def beat(self) -> None:
-        """Renew the heartbeat. Nothing after ``release``."""
+        """Renew the heartbeat, if it is not young. Nothing after ``release``."""
         with self._lock:
-            if self.owner:
+            if self.owner and abs(self._place.bucket.now() - self._written) >= PAUSE:
                 self._write()
 
     def release(self) -> None:
@@ -108,7 +112,9 @@ class Claim:
                 pass
 
     def _write(self) -> None:
-        self._place.bucket.put(self._key, json.dumps(self.owner).encode("ascii"))
+        bucket = self._place.bucket
+        bucket.put(self._key, json.dumps(self.owner).encode("ascii"))
+        self._written = bucket.now()
 
     @property
     def _key(self) -> str:

@@ -1,4 +1,8 @@
-"""The events that other processes send to a run: one object an event, created once under a name made from its id."""
+"""The events that other processes send to a run: one object an event, created once under a name made from its id.
+
+Who has left one rings: an object of the run, written anew. To ask for that is a read, which costs a twelfth of a
+listing, and a run may wait for weeks. A bell that was not rung, since its sender died just then, costs a minute.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,22 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from nbflow.errors import EventRejected, SignatureError
+from nbflow.errors import EventRejected, SignatureError, StorageError
 
 from .. import inbox as maildir
 from ..base import InboxItem, Json
 from ..frames import check_seal, with_mac
-from .bucket import Listed, create_once
+from .bucket import Bucket, Listed, create_once
 from .entries import Header
 from .place import ObjectPlace
 from .reading import read_top
 
 _log = logging.getLogger("nbflow")
 EAGER, CALM = 1.0, 5.0
-"""Seconds between two looks for events: after one came, and when none has come for a while. Each look is a request."""
+"""Seconds between two looks at the bell: after an event came, and when none has come for a while."""
 GROWTH = 1.3
+PATROL = 60.0
+"""Seconds after which the events are listed though nobody rang."""
 
 
 def inbox_of(place: ObjectPlace, life: int) -> str:
@@ -54,34 +60,65 @@ def send_event(place: ObjectPlace, event: Json) -> tuple[str, bool]:
             "run first."
         )
     seal = place._replace(signer=top.own.signer).seals.event(top.own.run, name)
-    return inbox, create_once(place.bucket, f"{inbox}{name}", with_mac(content[:-1], seal) + b"}")
+    stored = create_once(place.bucket, f"{inbox}{name}", with_mac(content[:-1], seal) + b"}")
+    _ring(place.bucket, inbox)  # also for one that was there: who left it may not have come this far
+    return inbox, stored
+
+
+def _ring(bucket: Bucket, inbox: str) -> None:
+    try:
+        bucket.put(_bell_of(inbox), bucket.random_hex(8).encode("ascii"))
+    except StorageError:
+        pass  # the event is stored, and is found a little later
+
+
+def _bell_of(inbox: str) -> str:
+    return f"{inbox.removesuffix('inbox/')}bell"
 
 
 class ObjectInbox:
-    """The owner's end of an inbox. It looks every second or so, and less often while nothing comes."""
+    """The owner's end of an inbox. It looks every second or so, and less often while nothing comes.
+
+    An event of another process is returned by a ``poll`` at most ``CALM`` seconds after it was sent, and that of one
+    that died before it rang within ``PATROL`` seconds more.
+    """
 
     def __init__(self, place: ObjectPlace, header: Header) -> None:
         self.prefix = inbox_of(place, header.life)
         self._place = place
         self._run = header.run
         self._delivered: set[str] = set()
+        self._bell = _bell_of(self.prefix)
+        self._heard: bytes | None = None
         self._pause = EAGER
-        self._next = 0.0
+        self._next = self._patrol = 0.0
 
     def hurry(self) -> None:
         """Look at the next opportunity: somebody here has just sent something, or waits for it."""
-        self._next, self._pause = 0.0, EAGER
+        self._next, self._patrol, self._pause = 0.0, 0.0, EAGER
 
     def poll(self) -> list[InboxItem]:
         """Return the events that were not returned before, oldest first; none when it is not time to look."""
         now = self._place.bucket.now()
-        if now < self._next and self._next - now <= CALM:
+        if _is_early(now, self._next, CALM):
             return []
-        new = [each for each in self._place.bucket.find(self.prefix) if each.key not in self._delivered]
-        self._pause = EAGER if new else min(self._pause * GROWTH, CALM)
+        # Before the listing: who rings meanwhile is heard at the next look.
+        rung = self._place.bucket.get(self._bell)
+        found: list[InboxItem] = []
+        if rung != self._heard or not _is_early(now, self._patrol, PATROL):
+            found = self._take()
+            self._heard, self._patrol = rung, now + PATROL
+        self._pause = EAGER if found else min(self._pause * GROWTH, CALM)
         self._next = now + self._pause
-        if not new:
-            return []
+        return found
+
+    def acknowledge(self, tokens: Sequence[str]) -> None:
+        """Forget events whose receipt is committed."""
+        self._place.bucket.delete([*tokens])
+        self._delivered.difference_update(tokens)
+
+    def _take(self) -> list[InboxItem]:
+        new = [each for each in self._place.bucket.find(self.prefix) if each.key not in self._delivered]
         fitting = [each for each in new if each.size <= maildir.LARGEST]
         found = self._place.bucket.get_many([each.key for each in fitting])
         read = [(*each_read, each.key) for each, raw in zip(fitting, found, strict=True)
@@ -92,11 +129,6 @@ class ObjectInbox:
         read.sort(key=lambda one: (one[0], one[1], one[3]))
         self._delivered.update(key for *_, key in read)
         return [InboxItem(key, event) for _, _, event, key in read]
-
-    def acknowledge(self, tokens: Sequence[str]) -> None:
-        """Forget events whose receipt is committed."""
-        self._place.bucket.delete([*tokens])
-        self._delivered.difference_update(tokens)
 
     def _read(self, each: Listed, raw: bytes) -> tuple[float, int, Any] | None:
         name = each.key[len(self.prefix) :]
@@ -122,3 +154,8 @@ class ObjectInbox:
             "run %r: an object in its inbox is no event and was put into bad/: %s (%s)",
             self._place.workflow_id, key, why, extra={"action": "inbox"},
         )  # fmt: skip
+
+
+def _is_early(now: float, due: float, longest: float) -> bool:
+    """Tell whether something is not due yet; it is when the clock was set back."""
+    return due - longest <= now < due

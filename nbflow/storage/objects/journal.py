@@ -3,6 +3,9 @@
 Whoever owns the run knows the next number. A new owner takes it with a header, and the older owner's create of that
 number fails. Headers and tombstones are never removed, so a number that fences somebody is never free again, however
 long that process slept. Each object is by a nonce: after a lost answer an owner knows its own.
+
+The number of a commit is free again when it was rolled up. So who is no owner, and creates the number that he found to
+be the next, looks once more whether that is the end of the log: in its middle an object counts for nothing.
 """
 
 from __future__ import annotations

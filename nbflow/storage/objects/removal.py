@@ -1,7 +1,14 @@
 """Delete a run: a tombstone in its log ends its life at one moment, and then all that belonged to it goes.
 
 A mark in ``trash/open`` says that a deletion is under way, so that who starts next finishes it; one in ``trash/done``
-hides for a day what a process that slept may still write. Headers and tombstones stay: they fence such a process off.
+hides for a day what a process that slept may still write.
+
+Headers and tombstones stay for ever: of a deleted run some 500 bytes for each owner it had, and 200 for its end. No age
+makes it safe to remove one. A process that slept, on a laptop that was closed or a machine that was restored, goes on
+by creating its next number, and only what stands there tells it that the run is another's, or gone. It cannot ask
+before, since it may sleep again behind the answer, and nobody else can know that it is there. Who does know that no
+process lives which ever used the storage may remove the whole of ``runs/<dir>/j/`` of a deleted run of which ``trash/``
+says nothing any more.
 """
 
 from __future__ import annotations
@@ -40,11 +47,13 @@ def delete_run(place: ObjectPlace) -> None:
         life, number = top.own.life, top.number + 1
         place.bucket.put(place.trash("open", life), json.dumps(place.workflow_id).encode("ascii"))
         stone = encode_tombstone(place, number, life, place.bucket.random_hex(16), top.own.signer)
-        if create_once(place.bucket, place.number(number), stone):
+        # A commit that was rolled up leaves its number free. A tombstone that came to lie there, since its maker slept
+        # while an owner thought to be dead went on, is in the middle of the log and ends nothing.
+        if create_once(place.bucket, place.number(number), stone) and (end := is_over(place, life)):
             break
-        # Somebody has taken the run meanwhile, or deleted it.
+        # Somebody has committed, taken the run or deleted it meanwhile.
     try:
-        bury(place, life, number)
+        bury(place, life, end)
     except StorageError:
         pass  # the run is gone; who starts next removes the rest
 

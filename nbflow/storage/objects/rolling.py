@@ -73,6 +73,8 @@ class Rolling:
         content = [raw for raw in found if raw is not None]
         if len(content) < len(numbers):
             return  # another owner is at it
+        if not all(_is_line(number, raw) for number, raw in zip(numbers, content, strict=True)):
+            return  # in a piece it would make all the others unreadable too
         commits = [number for number, raw in zip(numbers, content, strict=True) if is_commit(raw)]
         kept, position = [*self._pieces], self._begin
         size = sum(len(raw) for raw in content)
@@ -97,3 +99,7 @@ class Rolling:
             and (piece.first, piece.end) != (first, end)
         ]  # fmt: skip
         self._place.bucket.delete([*(self._place.number(number) for number in commits), *covered])
+
+
+def _is_line(number: int, raw: bytes) -> bool:
+    return raw.endswith(b"\n") and lines_from(raw, 0) == [(number, raw)]

@@ -88,7 +88,8 @@ class ObjectRun:
     def poll_inbox(self) -> list[InboxItem]:
         """Return the events that other processes left and that were not returned before, oldest first.
 
-        It asks the store every second, and every five when nothing has come for a while.
+        What was sent is returned a second later, and five seconds when nothing has come for a while: so often the
+        store is asked whether somebody rang. What a sender left that died before it rang comes within a minute.
         """
         self._write_status()
         self.printed.flush()

@@ -9,7 +9,7 @@ from nbflow.errors import StorageDamaged
 from ..base import Salvage
 from .bucket import create_once
 from .claims import Claim
-from .entries import encode_header, encode_snapshot
+from .entries import Header, encode_header, encode_snapshot
 from .journal import _versions, next_header
 from .place import ObjectPlace
 from .reading import Log, read_log, read_top
@@ -41,7 +41,10 @@ def salvage(place: ObjectPlace) -> Salvage:
         records = [json.dumps(record, separators=(",", ":")) for record in log.records]
         key = f"{place.snapshots}{header.snapshot}"
         place.bucket.put_pieces(key, [memoryview(encode_snapshot(place, header, records))])
-        if not create_once(place.bucket, place.number(header.number), encode_header(place, header, _versions())):
+        made = create_once(place.bucket, place.number(header.number), encode_header(place, header, _versions()))
+        own = read_top(place).own if made else None
+        # A header in the middle counts for nothing: it got a number that was rolled up while this process slept.
+        if not isinstance(own, Header) or own.start < header.start:
             raise StorageDamaged(f"Run {place.workflow_id!r} was changed while it was mended: try again.")
     finally:
         claim.release()

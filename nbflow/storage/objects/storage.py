@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import getpid
 from typing import Any
 
@@ -119,7 +119,7 @@ class ObjectStorage:
         self._make_ready()
         return self._own(place, takeover=takeover)
 
-    def read_run(self, workflow_id: str) -> list[Json]:
+    def read_run(self, workflow_id: str, pause: Callable[[], None] | None = None) -> list[Json]:
         """Return the committed records without owning the run. Raises WorkflowNotFoundError, StorageDamaged."""
         place = self._place(workflow_id)
         top = read_top(place)

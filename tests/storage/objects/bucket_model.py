@@ -14,13 +14,10 @@ from typing import TypeVar
 from nbflow.errors import StorageUnreachable
 from nbflow.storage.objects.bucket import Listed
 from nbflow.storage.processes import Process
+from tests.storage.disk_model import Killed
 
 T = TypeVar("T")
 Landed = Callable[[str, bytes], None]
-
-
-class Killed(BaseException):
-    """The process stopped; the store goes on."""
 
 
 class Shelf:
@@ -43,6 +40,16 @@ class Shelf:
         process = ModelBucket(self, 1000 + len(self.processes))
         self.processes[process.identity.pid] = process
         return process
+
+    def stop_processes(self) -> None:
+        """Kill every process; the store goes on."""
+        for process in self.processes.values():
+            process.dead = True
+
+    def be_well(self) -> None:
+        """Let nothing go wrong any more; what has is still counted."""
+        done, self.faults = self.faults, Faults()
+        self.faults.injected, self.faults.kills = done.injected, done.kills
 
     def tick(self) -> None:
         """Let time pass, and perhaps a request arrive that everybody had forgotten."""

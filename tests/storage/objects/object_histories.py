@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from random import Random
 from unittest.mock import patch
 
-from greenlet import getcurrent, greenlet
-
-from nbflow.errors import NbflowError, RunIsLive, StorageDamaged, WorkflowNotFoundError, WorkflowStillActiveError
+from nbflow.errors import RunIsLive, StorageDamaged, WorkflowNotFoundError
 from nbflow.storage import ownership
 from nbflow.storage.base import RunJournal
-from nbflow.storage.objects import rolling
+from nbflow.storage.objects import inbox, rolling
 from nbflow.storage.objects.run import ObjectRun
 from nbflow.storage.objects.storage import ObjectStorage
+from tests.storage.actors import (
+    FAILURES,
+    delete,
+    interleave,
+    judge_error,
+    live,
+    look,
+    own,
+    post,
+    remove,
+    send,
+    taking_turns,
+)
+from tests.storage.disk_model import Killed
 from tests.storage.engine_model import RUN, Engine
 from tests.storage.oracle import Oracle, Truth, Unit, Violation
 
-from .bucket_model import Faults, Killed, ModelBucket, Shelf
+from .bucket_model import Faults, ModelBucket, Shelf
 
-FAILURES = (NbflowError, FileExistsError)
 SMALL_ROLL = 4
 """Commits after which a log is rolled up here."""
 Task = Callable[["ObjectHistory", ModelBucket], None]
@@ -28,6 +40,10 @@ Task = Callable[["ObjectHistory", ModelBucket], None]
 
 class ObjectEngine(Engine):
     """The engine that keeps the rules, on an object store: it knows a life of the run by its number."""
+
+    def __init__(self, process: ModelBucket, oracle: Oracle, random: Random) -> None:
+        super().__init__(ObjectStorage(process, sign=False), oracle, random)
+        self._shelf = process.shelf
 
     def open(self, *, takeover: bool) -> None:
         """Take the run, or make it, and check what it says."""
@@ -65,9 +81,8 @@ class ObjectEngine(Engine):
             raise Violation(f"the value of unit {unit} is another one: {buffers}")
 
     def take_events(self) -> None:
-        """Receive what was sent, whether it is time to look or not."""
-        assert isinstance(self.run, ObjectRun)
-        self.run.hurry()
+        """Receive what was sent, when it is time to look for it."""
+        self._shelf.clock += inbox.CALM
         super().take_events()
 
 
@@ -91,6 +106,8 @@ class ObjectOracle(Oracle):
 class ObjectHistory:
     """One shelf, one run, one oracle. All that happens follows from the seed."""
 
+    steps, looks = 3 * SMALL_ROLL, 4
+
     def __init__(self, seed: int) -> None:
         ownership._held.clear()
         self.random = Random(seed)
@@ -108,43 +125,27 @@ class ObjectHistory:
         if self.random.random() < 0.7:
             self.faults.kill_at = 1 + int(self.random.expovariate(1 / 80))
 
+    def boot(self) -> ModelBucket:
+        """Start a process."""
+        return self.shelf.boot()
+
+    def stop_processes(self) -> None:
+        """Kill every process."""
+        self.shelf.stop_processes()
+
     def storage(self, process: ModelBucket) -> ObjectStorage:
         """Return the storage as a process sees it."""
         return ObjectStorage(process, sign=False)
 
     def engine(self, process: ModelBucket) -> ObjectEngine:
         """Return an engine in a process."""
-        return ObjectEngine(self.storage(process), self.oracle, self.random)
-
-    def send(self, process: ModelBucket) -> None:
-        """Send an event from a process, sometimes twice."""
-        event, truth = self.oracle.new_event(), self.oracle.truth
-        for _ in range(self.random.choice((1, 1, 2))):
-            try:
-                self.storage(process).send(RUN, {"id": event, "key": "k"})
-            except WorkflowNotFoundError:
-                return
-            if truth is self.oracle.truth:
-                truth.sent.add(event)
-
-    def delete(self, process: ModelBucket) -> None:
-        """Delete the run for good."""
-        truth, known = self.oracle.truth, bool(self.oracle.truth.known)
-        try:
-            self.storage(process).delete_run(RUN)
-        except WorkflowNotFoundError:
-            if truth is self.oracle.truth:
-                self.oracle.found(known, False)
-        except WorkflowStillActiveError:
-            pass
+        return ObjectEngine(process, self.oracle, self.random)
 
     def judge(self) -> None:
         """Let everything go well and what is late arrive, open the run twice more, and check all that is promised."""
-        for process in self.shelf.processes.values():
-            process.dead = True
+        self.stop_processes()
         self.shelf.gate = lambda process, call: None
-        done, self.shelf.faults = self.shelf.faults, Faults()
-        self.shelf.faults.injected, self.shelf.faults.kills = done.injected, done.kills
+        self.shelf.be_well()
         engine = self.engine(self.shelf.boot())
         while engine.run is None:
             self.shelf.clock += 1000.0
@@ -167,7 +168,10 @@ class ObjectHistory:
             raise Violation(f"the listing shows {entries}")
 
     def _landed(self, key: str, content: bytes) -> None:
-        if not key.startswith(f"runs/{RUN}/j/"):
+        """Take note of what counts from now on: only at its end does a log go on."""
+        log = f"runs/{RUN}/j/"
+        # What was rolled up leaves its number free, and who looked long ago may create something there.
+        if not key.startswith(log) or any(each > key for each in self.shelf.objects if each.startswith(log)):
             return
         first, *records = json.loads(content)["n"]
         self.oracle.landed |= {record["u"]: self.oracle.truth for record in records}
@@ -185,7 +189,7 @@ def one_after_another(seed: int) -> ObjectHistory:
             history.arm()
             process = history.shelf.boot()
             try:
-                _live(history, process)
+                live(history, process, 3 * SMALL_ROLL)
             except Killed:
                 pass
             process.dead = True
@@ -199,18 +203,11 @@ def together(seed: int) -> ObjectHistory:
         history = ObjectHistory(seed)
         random = history.random
         history.arm()
-        tasks: list[Task] = [_own, _own, _look, _post]
+        tasks: list[Task] = [own, own, look, post]
         if random.random() < 0.4:
-            tasks += [_own, _remove]
-        scheduler = getcurrent()
-
-        def gate(process: ModelBucket, call: str) -> None:
-            scheduler.switch()
-            if process.dead:
-                raise Killed
-
-        history.shelf.gate = gate
-        _interleave(history, [greenlet(_actor(task, history)) for task in tasks])
+            tasks += [own, remove]
+        history.shelf.gate = taking_turns(lambda process, call: None)
+        interleave(history, *tasks)
         history.judge()
     return history
 
@@ -222,19 +219,16 @@ def sleeper(seed: int) -> ObjectHistory:
         random = history.random
         first, second = history.shelf.boot(), history.shelf.boot()
         owner, rival = history.engine(first), history.engine(second)
-        moment = [random.randrange(120)]
 
-        def gate(process: ModelBucket, call: str) -> None:
-            moment[0] -= process is first
-            if process is first and moment[0] == 0:
-                if random.random() < 0.5:
-                    first.dead = True  # to a deleter it looks so, since it sleeps
-                    history.delete(second)
-                    first.dead = False
-                for _ in range(random.randrange(3 * SMALL_ROLL)):
-                    _commit(rival, random)
+        def meanwhile() -> None:
+            if random.random() < 0.5:
+                first.dead = True  # to a deleter it looks so, since it sleeps
+                delete(history, second)
+                first.dead = False
+            for _ in range(random.randrange(3 * SMALL_ROLL)):
+                _commit(rival, random)
 
-        history.shelf.gate = gate
+        _interrupt(history, first, random.randrange(120), meanwhile)
         for _ in range(4 * SMALL_ROLL):
             _commit(owner, random)
         history.shelf.gate = lambda process, call: None
@@ -242,6 +236,44 @@ def sleeper(seed: int) -> ObjectHistory:
             _commit(engine, random)
         history.judge()
     return history
+
+
+def slow_deleter(seed: int) -> ObjectHistory:
+    """Let an owner that was silent for long go on between two calls of one who deletes its run for that reason."""
+    with patch.object(rolling, "ROLL", SMALL_ROLL):
+        history = ObjectHistory(seed)
+        random = history.random
+        first, deleter = history.shelf.boot(), history.shelf.boot()
+        first.identity = first.identity._replace(host="far away")
+        owner = history.engine(first)
+
+        def work() -> None:
+            for _ in range(random.randint(1, 3 * SMALL_ROLL)):
+                _commit(owner, random)
+
+        def wake_up() -> None:
+            work()
+            send(history, first)
+
+        work()
+        history.shelf.clock += 2 * ownership.STALE_SECONDS
+        _interrupt(history, deleter, random.randrange(30), wake_up)
+        delete(history, deleter)
+        history.shelf.gate = lambda process, call: None
+        work()
+        history.judge()
+    return history
+
+
+def _interrupt(history: ObjectHistory, victim: ModelBucket, moment: int, act: Callable[[], None]) -> None:
+    """Let all of something happen between two calls of one process, or never."""
+    calls = itertools.count(1)
+
+    def gate(process: ModelBucket, call: str) -> None:
+        if process is victim and next(calls) == moment:
+            act()
+
+    history.shelf.gate = gate
 
 
 def _commit(engine: ObjectEngine, random: Random) -> None:
@@ -255,105 +287,5 @@ def _commit(engine: ObjectEngine, random: Random) -> None:
             engine.commit_blob()
         engine.commit()
     except FAILURES as error:
-        _judge_error(error)
+        judge_error(error)
         engine.run = None
-
-
-def _live(history: ObjectHistory, process: ModelBucket) -> None:
-    random = history.random
-    for _ in range(3):
-        engine = history.engine(process)
-        try:
-            engine.open(takeover=random.random() < 0.3)
-            for _ in range(random.randint(1, 3 * SMALL_ROLL)):
-                engine.step()
-                if random.random() < 0.15:
-                    history.send(process)
-            assert engine.run is not None
-            engine.run.close()
-            if random.random() < 0.05:
-                history.delete(process)
-        except FAILURES as error:
-            _judge_error(error)
-            if engine.run is not None:
-                engine.run.close()
-
-
-def _interleave(history: ObjectHistory, actors: list[greenlet]) -> None:
-    random, alive = history.random, list(actors)
-    try:
-        while alive:
-            actor = random.choice(alive)
-            # A few calls at a time, so that an owner gets somewhere before the next one interferes.
-            for _ in range(random.choice((1, 1, 2, 5, 20))):
-                actor.switch()
-                if actor.dead:
-                    alive.remove(actor)
-                    break
-    finally:
-        for process in history.shelf.processes.values():
-            process.dead = True
-        for actor in actors:
-            actor.throw()
-
-
-def _actor(task: Task, history: ObjectHistory) -> Callable[[], None]:
-    def act() -> None:
-        try:
-            task(history, history.shelf.boot())
-        except Killed:
-            pass
-
-    return act
-
-
-def _own(history: ObjectHistory, process: ModelBucket) -> None:
-    random = history.random
-    for _ in range(random.randint(1, 3)):
-        engine = history.engine(process)
-        try:
-            engine.open(takeover=random.random() < 0.8)
-            for _ in range(random.randint(1, 3 * SMALL_ROLL)):
-                engine.step()
-            if random.random() < 0.5 and engine.run is not None:
-                engine.run.close()
-        except FAILURES as error:
-            _judge_error(error)
-
-
-def _look(history: ObjectHistory, process: ModelBucket) -> None:
-    for _ in range(history.random.randint(0, 4)):
-        truth, known = history.oracle.truth, list(history.oracle.truth.known)
-        try:
-            storage = history.storage(process)
-            storage.list_runs()
-            records = storage.read_run(RUN)
-            if truth is history.oracle.truth:
-                truth.check(known, records)
-        except WorkflowNotFoundError:
-            if truth is history.oracle.truth:
-                history.oracle.found(bool(known), False)
-        except FAILURES as error:
-            _judge_error(error)
-
-
-def _post(history: ObjectHistory, process: ModelBucket) -> None:
-    for _ in range(history.random.randint(0, 3)):
-        try:
-            history.send(process)
-        except FAILURES as error:
-            _judge_error(error)
-
-
-def _remove(history: ObjectHistory, process: ModelBucket) -> None:
-    for _ in range(history.random.randint(1, 2)):
-        try:
-            history.delete(process)
-        except FAILURES as error:
-            _judge_error(error)
-
-
-def _judge_error(error: BaseException) -> None:
-    """Let pass what a network and a rival excuse."""
-    if isinstance(error, StorageDamaged):
-        raise Violation(f"damage where there is none: {error}") from error

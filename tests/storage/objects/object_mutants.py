@@ -98,7 +98,35 @@ def an_old_value_is_not_stored_anew() -> Any:
 
 
 def no_tombstone() -> Any:
-    return patch.object(removal, "create_once", lambda store, key, content: True)
+    def is_over(place: ObjectPlace, life: int) -> int:
+        return reading.read_top(place).number
+
+    return patch.multiple(removal, create_once=lambda store, key, content: True, is_over=is_over)
+
+
+def a_tombstone_in_the_middle_counts() -> Any:
+    """Deleting what belongs to a run that goes on: its tombstone got a number that was rolled up meanwhile."""
+    create, is_over = removal.create_once, removal.is_over
+    made: list[int] = []
+
+    def entomb(store: Bucket, key: str, content: bytes) -> bool:
+        made[:] = [int(key[-17:-5])] if (there := create(store, key, content)) else []
+        return there
+
+    def is_done(place: ObjectPlace, life: int) -> int:
+        return made.pop() if made else is_over(place, life)
+
+    return patch.multiple(removal, create_once=entomb, is_over=is_done)
+
+
+def a_tombstone_is_taken_for_the_own_commit() -> Any:
+    """Acknowledging what was never stored, after the run was deleted."""
+    original = journal.create_once
+
+    def create(store: Bucket, key: str, content: bytes) -> bool:
+        return original(store, key, content) or b'"k":"gone"' in (store.get(key) or b"")
+
+    return patch.object(journal, "create_once", create)
 
 
 def a_new_life_begins_at_the_first_number() -> Any:
@@ -143,6 +171,8 @@ MUTANTS: list[Mutant] = [
     values_are_listed_after_the_compaction,
     an_old_value_is_not_stored_anew,
     no_tombstone,
+    a_tombstone_in_the_middle_counts,
+    a_tombstone_is_taken_for_the_own_commit,
     a_new_life_begins_at_the_first_number,
     pieces_are_listed_before_the_log,
     the_newest_commit_is_rolled_too,

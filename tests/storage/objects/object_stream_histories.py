@@ -6,14 +6,13 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from greenlet import getcurrent, greenlet
-
 from nbflow.errors import EventsPruned, NbflowError, StorageDamaged
 from nbflow.storage import stream_roll, streams
 from nbflow.storage.objects.storage import ObjectStorage
+from tests.storage.actors import interleave, judge_error, taking_turns
 from tests.storage.oracle import Violation
 
-from .bucket_model import Faults, Killed, ModelBucket, Shelf
+from .bucket_model import Faults, ModelBucket, Shelf
 
 NAMESPACE = "default"
 
@@ -26,6 +25,14 @@ class StreamHistory:
         self.shelf = Shelf(self.random)
         self.told: dict[int, str] = {}
         self.sent: set[str] = set()
+
+    def boot(self) -> ModelBucket:
+        """Start a process."""
+        return self.shelf.boot()
+
+    def stop_processes(self) -> None:
+        """Kill every process."""
+        self.shelf.stop_processes()
 
     def write(self, process: ModelBucket) -> None:
         """Append events, a few at a time, some with an id of the sender's that is sent twice."""
@@ -72,33 +79,28 @@ def writers(seed: int) -> StreamHistory:
     random, shelf = history.random, history.shelf
     shelf.faults = Faults(*random.choice(((0.0, 0.0, 0.0, 0.0), (0.01, 0.0, 0.2, 0.0), (0.0, 0.05, 0.1, 0.05))))
     shelf.faults.kill_at = random.choice((0, 1 + int(random.expovariate(1 / 100))))
-    scheduler = getcurrent()
-    shelf.gate = lambda process, call: scheduler.switch()
-
-    def act(what: Any) -> None:
-        try:
-            what(shelf.boot())
-        except Killed:
-            pass
-        except NbflowError as error:
-            if isinstance(error, StorageDamaged):
-                raise Violation(str(error)) from error
-
+    shelf.gate = taking_turns(lambda process, call: None)
     with patch.object(streams, "ROLL", 4), patch.object(stream_roll, "PIECE_EVENTS", 6):
-        actors = [greenlet(act) for _ in range(3)] + [greenlet(act)]
-        alive = list(zip(actors, (history.write, history.write, history.write, history.read), strict=True))
-        while alive:
-            pair = random.choice(alive)
-            for _ in range(random.choice((1, 2, 5, 20))):
-                pair[0].switch(*([] if pair[0] else [pair[1]]))
-                if pair[0].dead:
-                    alive.remove(pair)
-                    break
+        interleave(history, _write, _write, _write, _read)
         shelf.gate = lambda process, call: None
-        shelf.faults = Faults()
+        shelf.be_well()
         for late in shelf.late:
             late()
         found = history.read(shelf.boot())
         if len(set(found)) < len(found) or not history.sent.issuperset(found):
             raise Violation(f"an event came twice, or from nowhere: {found}")
     return history
+
+
+def _write(history: StreamHistory, process: ModelBucket) -> None:
+    try:
+        history.write(process)
+    except NbflowError as error:
+        judge_error(error)
+
+
+def _read(history: StreamHistory, process: ModelBucket) -> None:
+    try:
+        history.read(process)
+    except NbflowError as error:
+        judge_error(error)

@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 
-from nbflow.errors import StorageDamaged
 from tests import figures
-from tests.storage.oracle import Violation
+from tests.storage.catching import must_be_caught
 
-from .object_histories import one_after_another, sleeper, together
+from .object_histories import one_after_another, sleeper, slow_deleter, together
 from .object_mutants import MUTANTS, Mutant
 from .object_stream_histories import writers
 
-PLAYS = (one_after_another, together, sleeper)
+PLAYS = (one_after_another, together, sleeper, slow_deleter)
 FEW, MANY, FRESH = 150, 20_000, 10
 """Histories of each kind: in CI, in a soak, and those of CI that were never played before."""
 LIMIT = 1_000
@@ -45,13 +44,4 @@ def test_nothing_acknowledged_is_lost_or_doubled_whatever_happens(play: Callable
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_an_object_storage_without_this_promise_is_caught(mutant: Mutant) -> None:
-    with mutant():
-        for seed in range(LIMIT):
-            for play in PLAYS:
-                try:
-                    play(seed)
-                except (Violation, StorageDamaged) as found:
-                    print(f"{play.__name__}({seed}): {found}")
-                    figures.count("mutants")
-                    return
-    pytest.fail(f"{mutant.__name__} was not noticed in {LIMIT} histories of each kind")
+    must_be_caught(mutant, PLAYS, LIMIT)

@@ -7,6 +7,7 @@ import concurrent.futures
 import itertools
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,15 +17,18 @@ import pytest
 from nbflow import home
 from nbflow.core import records as r
 from nbflow.engine.committer import Committer
-from nbflow.errors import RunIsLive, SignatureError, StorageDamaged, StorageError
+from nbflow.errors import Fenced, RunIsLive, SignatureError, StorageDamaged, StorageError, WorkflowStillActiveError
 from nbflow.storage import ownership
 from nbflow.storage.base import RunJournal
 from nbflow.storage.folder import FolderStorage
-from nbflow.storage.objects import inbox, rolling
+from nbflow.storage.objects import claims, inbox, rolling
 from nbflow.storage.objects.obstore_bucket import ObstoreBucket
 from nbflow.storage.objects.storage import ObjectStorage, open_objects
+from tests.storage.disk_model import Killed
 
 from .bucket_model import ModelBucket, Shelf
+
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -36,11 +40,24 @@ def shelf() -> Shelf:
 
 
 class CountingShelf(Shelf):
-    """A store that counts calls."""
+    """A store that counts calls, and whose clock only the test moves."""
 
     def __init__(self) -> None:
         super().__init__(Random(1))
         self.calls: Counter[str] = Counter()
+
+    def tick(self) -> None:
+        """Let no time pass."""
+
+    def interrupt(self, storage: ObjectStorage, moment: int, act: Callable[[], object], wanted: str = "") -> None:
+        """Do something before a call of one process, or before its ``moment``-th of those that are wanted."""
+        calls = itertools.count(1)
+
+        def gate(process: ModelBucket, call: str) -> None:
+            if process is storage.bucket and call.startswith(wanted) and next(calls) == moment:
+                act()
+
+        self.gate = gate
 
 
 def storage_on(shelf: Shelf, host: str = "here") -> ObjectStorage:
@@ -112,25 +129,96 @@ def test_a_listing_of_many_runs_takes_few_requests_and_a_warm_one_reads_nothing(
         assert shelf.calls["find"] <= 4 and shelf.calls["get"] <= most, "the index has the rows of others"
 
 
-def test_an_inbox_is_looked_into_every_second_and_less_often_when_nothing_comes(shelf: CountingShelf) -> None:
+def test_an_event_of_another_process_comes_within_a_second_and_after_a_calm_while_within_five(
+    shelf: CountingShelf,
+) -> None:
     storage = storage_on(shelf)
     run = storage.create_run("run")
     commit(run, 1)
-    shelf.calls.clear()
-    moments = []
-    for _ in range(600):
-        before = shelf.calls["find"]
-        run.poll_inbox()
-        shelf.clock += 0.1
-        if shelf.calls["find"] > before:
-            moments.append(shelf.clock)
-    pauses = [later - earlier for earlier, later in itertools.pairwise(moments)]
-    assert pauses[0] < 2.0 and all(pause < inbox.CALM + 1.5 for pause in pauses) and len(moments) < 25
-    storage_on(shelf).send("run", {"id": "from elsewhere", "key": "k"})
-    shelf.clock += inbox.CALM
-    assert [item.event["id"] for item in run.poll_inbox()] == ["from elsewhere"]
+    assert run.poll_inbox() == []
+    for calm, bound in ((0.0, inbox.EAGER * inbox.GROWTH), (60.0, inbox.CALM), (0.0, inbox.EAGER * inbox.GROWTH)):
+        wait(shelf, run, calm)
+        name = f"after {shelf.clock}"
+        storage_on(shelf).send("run", {"id": name, "key": "k"})
+        sent = shelf.clock
+        while not (items := run.poll_inbox()):
+            shelf.clock += 0.1
+        assert [item.event["id"] for item in items] == [name]
+        assert shelf.clock - sent <= bound + 0.2
     storage.send("run", {"id": "from here", "key": "k"})
     assert [item.event["id"] for item in run.poll_inbox()] == ["from here"], "and what this process sends at once"
+
+
+def test_an_event_whose_sender_died_before_it_rang_comes_within_a_minute(shelf: CountingShelf) -> None:
+    run = storage_on(shelf).create_run("run")
+    commit(run, 1)
+    assert run.poll_inbox() == []
+    sender = storage_on(shelf)
+
+    def die(process: ModelBucket, call: str) -> None:
+        process.dead = call == "put" and process is sender.bucket
+
+    shelf.gate = die
+    with pytest.raises(Killed):
+        sender.send("run", {"id": "unheard", "key": "k"})
+    sent = shelf.clock
+    while not (items := run.poll_inbox()):
+        shelf.clock += 1.0
+        assert shelf.clock - sent <= inbox.PATROL + inbox.CALM
+    assert [item.event["id"] for item in items] == ["unheard"]
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "moment"), [("sender", moment) for moment in range(1, 13)] + [("owner", n) for n in range(1, 7)]
+)
+def test_who_rings_and_who_looks_never_miss_each_other(shelf: CountingShelf, interrupted: str, moment: int) -> None:
+    owner, sender = storage_on(shelf), storage_on(shelf)
+    run = owner.create_run("run")
+    commit(run, 1)
+    sender.send("run", {"id": "first", "key": "k"})
+    found: list[str] = []
+
+    def send() -> None:
+        sender.send("run", {"id": "second", "key": "k"})
+
+    def look() -> None:
+        shelf.clock += inbox.CALM
+        found.extend(item.event["id"] for item in run.poll_inbox())
+
+    if interrupted == "sender":
+        shelf.interrupt(sender, moment, look)
+        send()
+    else:
+        shelf.interrupt(owner, moment, send)
+        look()
+    shelf.interrupt(owner, 0, look)
+    look()
+    assert sorted(found) == ["first", "second"]
+
+
+def test_a_run_that_waits_asks_little_of_the_store_and_nothing_that_is_dear(shelf: CountingShelf) -> None:
+    run = storage_on(shelf).create_run("run")
+    commit(run, 1)
+    run.write_status({"status": "RUNNING"})
+    run.poll_inbox()
+    shelf.calls.clear()
+    wait(shelf, run, HOUR)
+    listings, reads, writes = (shelf.calls[name] for name in ("find", "get", "put"))
+    assert listings <= HOUR / inbox.PATROL + 1
+    assert writes <= HOUR / claims.PAUSE + 2, "heartbeats, and the row in the listing"
+    assert reads <= HOUR / inbox.CALM + HOUR / 10.0 + 10, "the bell, and at each heartbeat the fence"
+    assert not (shelf.calls.keys() & {"create", "delete"})
+
+
+def wait(shelf: CountingShelf, run: RunJournal, seconds: float) -> None:
+    """Let time pass as an engine does in which nothing happens."""
+    end, beat = shelf.clock + seconds, shelf.clock
+    while shelf.clock < end:
+        shelf.clock += 0.5
+        assert run.poll_inbox() == []
+        if shelf.clock - beat >= 10.0:
+            beat = shelf.clock
+            run.heartbeat()
 
 
 def test_commits_begin_no_closer_than_the_window_and_what_is_written_meanwhile_goes_along() -> None:
@@ -299,6 +387,68 @@ def test_a_deletion_that_died_is_finished_by_who_starts_next(shelf: CountingShel
     assert not keys(shelf, "runs/run/000000000001/") and not keys(shelf, "trash/open/")
     commit(again.create_run("run"), 2)
     assert numbers(again) == [2] and len(again.list_runs()) == 1
+
+
+def test_a_deletion_that_comes_too_late_touches_nothing_of_a_run_that_goes_on(
+    shelf: CountingShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rolling, "ROLL", 4)
+    run = storage_on(shelf, "there").create_run("run")
+    commit(run, 1)
+    blob, _ = run.put_blob({}, [b"large"])
+    shelf.clock += 2 * ownership.STALE_SECONDS
+    deleter = storage_on(shelf)
+
+    def wake_up() -> None:
+        run.heartbeat()
+        commit(run, *range(2, 20))
+
+    shelf.interrupt(deleter, 1, wake_up, "create")
+    with pytest.raises(WorkflowStillActiveError, match="live in process"):
+        deleter.delete_run("run")
+    assert "runs/run/j/000000000003.json" in shelf.objects, "the number was free again, and its tombstone is there"
+    commit(run, 20)
+    assert numbers(deleter) == [*range(1, 21)] and run.get_blob(blob)[1] == [b"large"]
+    shelf.clock += 2 * ownership.STALE_SECONDS
+    deleter.delete_run("run")
+    with pytest.raises(Fenced, match="deleted"):
+        commit(run, 21)
+    assert not deleter.exists("run") and not keys(shelf, "runs/run/000000000001/")
+
+
+def test_a_salvage_that_comes_too_late_says_so(shelf: CountingShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rolling, "ROLL", 4)
+    run = storage_on(shelf, "there").create_run("run")
+    commit(run, 1, 2, 3)
+    damage(shelf, 3, b'{"q":3,"n":[{"t":"by"}]}\n')
+    mender = storage_on(shelf)
+    mender.check_writable()
+    shelf.interrupt(mender, 1, lambda: commit(run, *range(4, 12)), "create")
+    with pytest.raises(StorageDamaged, match="changed while it was mended: try again"):
+        mender.salvage_run("run")
+    assert "runs/run/j/000000000005.json" in shelf.objects, "the number was free again, and its header is there"
+    shelf.clock += 2 * ownership.STALE_SECONDS
+    assert mender.salvage_run("run").kept == 1 and numbers(mender) == [1]
+
+
+@pytest.mark.parametrize("rubbish", [b"rubbish\n", b'{"q":3,"n":[', b'{"q":2,"n":[{"t":"by"}]}\n', b"{}\n" * 9, b""])
+def test_a_damaged_object_is_not_rolled_up_with_others_that_are_not(
+    shelf: CountingShelf, monkeypatch: pytest.MonkeyPatch, rubbish: bytes
+) -> None:
+    monkeypatch.setattr(rolling, "ROLL", 4)
+    run = storage_on(shelf, "there").create_run("run")
+    commit(run, 1, 2, 3)
+    damage(shelf, 3, rubbish)
+    commit(run, *range(4, 12))
+    shelf.clock += 2 * ownership.STALE_SECONDS
+    found = storage_on(shelf).salvage_run("run")
+    assert found.kept == 1 and [left["n"] for left in found.left] == [*range(3, 12)]
+
+
+def damage(shelf: CountingShelf, number: int, content: bytes) -> None:
+    """Let an object of a log be another one, and its owner be silent for so long that it counts as dead."""
+    shelf.put(f"runs/run/j/{number:012d}.json", content)
+    shelf.clock += 2 * ownership.STALE_SECONDS
 
 
 def test_a_value_in_one_piece_and_in_many_is_the_same() -> None:
