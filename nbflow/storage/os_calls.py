@@ -91,7 +91,7 @@ class OS:
         """Let the system begin to bring a part of a file to the disk, where it can be asked to; do not wait for it."""
         if _BEGINS_SYNC:
             try:
-                # Linux then begins to write; of its cache it drops what is on the disk already, which is next to nothing
+                # Linux then begins to write; of its cache it drops only what is on the disk by now: next to nothing
                 os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
             except OSError:
                 pass
