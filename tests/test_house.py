@@ -33,9 +33,9 @@ ARROWS = {
     "engine": BELOW_ENGINE,
     "secret": {"core"},
     "listeners": {"core", "dag"},
-    "door": {"engine", "handle"},  # of handle only the type
+    "door": {"engine", "handle", "asking"},  # of handle only the type, of asking on first use
     "asking": {*BELOW_API, "door", "handle"},  # of handle only the type
-    "handle": {*BELOW_API, "door", "asking"},
+    "handle": {*BELOW_API, "door"},
     "home": {*BELOW_API, "door"},
     "api": {*BELOW_API, "door", "handle", "home"},
     "looking": {*BELOW_API, "door", "handle", "home", "api"},

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+LATER = {
+    *("nbflow.views.svg", "nbflow.views.snapshot", "nbflow.asking", "nbflow.looking", "nbflow.storage.folder"),
+    *("nbflow.executors.process", "nbflow.machine.definition", "nbflow.engine.machines.queries"),
+}
+"""What a run needs only when somebody looks at it, or answers it, or it is no plain graph in threads."""
 ROOT = Path(__file__).resolve().parent.parent
 NEVER = {
     *("pandas", "numpy", "ipywidgets", "anywidget", "traitlets", "tornado", "IPython", "graphviz", "loky", "ray"),
@@ -35,3 +40,9 @@ def test_the_import_alone_loads_next_to_nothing() -> None:
 def test_who_writes_a_workflow_loads_what_runs_it_and_no_more(code: str) -> None:
     found = {name.partition(".")[0] for name in loaded(f"import nbflow as nf; {code}")}
     assert not NEVER & found, NEVER & found
+
+
+def test_who_runs_a_graph_loads_no_pictures_and_no_machines() -> None:
+    found = {name for name in loaded("import nbflow as nf; nf.task; nf.run") if name.startswith("nbflow")}
+    assert not LATER & found, LATER & found
+    assert len(found) <= 170, "each module takes half a millisecond: is the new one needed by every run?"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .cheap import cheap
 
 
@@ -14,7 +12,6 @@ class Command:
 
 
 @cheap
-@dataclass(frozen=True, slots=True)
 class StartTask(Command):
     """Run the body of a node; answer with TaskSucceeded, TaskGrew, TaskAttemptFailed or TaskFailed."""
 
@@ -22,7 +19,7 @@ class StartTask(Command):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class StartRetry(Command):
     """At the moment ``at``, answer with RetryDue."""
 
@@ -31,14 +28,14 @@ class StartRetry(Command):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class OpenWait(Command):
     """Work out what a node waits for; answer with WaitOpened."""
 
     node: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class KeepWait(Command):
     """A wait is open: set its timer, poll its listener, show its question."""
 
@@ -46,7 +43,7 @@ class KeepWait(Command):
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CloseWait(Command):
     """A wait is over: drop its timer, its poll and its question."""
 
@@ -54,14 +51,14 @@ class CloseWait(Command):
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CommitEvent(Command):
     """Tell the source of a listener's event that it is durable; answer with ListenerCommitted."""
 
     node: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class WrapCaught(Command):
     """A node that catches exceptions grew, and its continuation is done: answer with its TaskSucceeded."""
 
@@ -69,7 +66,7 @@ class WrapCaught(Command):
     output: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CatchFailure(Command):
     """A node that catches exceptions grew, and ``failed`` below it failed: answer with its TaskSucceeded."""
 
@@ -77,7 +74,7 @@ class CatchFailure(Command):
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class StopTask(Command):
     """Stop the body of a node: nobody needs its result any more."""
 
@@ -85,14 +82,13 @@ class StopTask(Command):
 
 
 @cheap
-@dataclass(frozen=True, slots=True)
 class DropValue(Command):
     """No unfinished node needs the value of this one: it may leave memory."""
 
     node: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class Acknowledge(Command):
     """Tell the sender of an event what became of it: delivered, queued, duplicate, rejected or closed."""
 
@@ -101,14 +97,14 @@ class Acknowledge(Command):
     node: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class EventKept(Command):
     """An event that no node waited for is in the inbox: tell the driver of the run."""
 
     event_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CallEnded(Command):
     """A call of a driver has its value, failed for good, or was stopped: tell the driver."""
 
@@ -116,12 +112,12 @@ class CallEnded(Command):
     node: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class FinishRun(Command):
     """The output is there: answer with RunSucceeded."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class FailRun(Command):
     """A node failed and nobody caught it: answer with RunFailed."""
 

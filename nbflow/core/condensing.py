@@ -12,12 +12,13 @@ from binascii import a2b_base64, b2a_base64
 from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import MISSING, dataclass, fields
-from itertools import groupby
+from dataclasses import MISSING, fields
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidTransition
 from . import machine as m
+from .cheap import cheap
 from .commands import Command
 from .executions import Execution, TaskState, TaskStatus
 from .graph import FORGOTTEN, Json, NodeSpec
@@ -30,13 +31,13 @@ from .status import NodeStatus, WorkflowStatus
 if TYPE_CHECKING:
     from .state import RunState
 
-CHUNK = 1000
-"""Nodes in one record."""
-MARKS = 64 * 1024
+CHUNK = 100
+"""Nodes in one record: whoever makes or reads it in the background holds up all other threads meanwhile."""
+MARKS = 16 * 1024
 """Marks of ids in one record."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class Condensed(Record):
     """A part of all that came before was written down anew; ``what`` names it. Only a nbflow that knows it may read on.
 
@@ -56,8 +57,9 @@ def condensed(state: RunState) -> Iterator[Record]:
     """Yield the records that lead to this state. The state must not change meanwhile."""
     yield Condensed("run", _run(state), 1)
     yield from map(CodeAdded, state.codes.values())
-    for begin in range(0, len(state.nodes), CHUNK):
-        yield Condensed("nodes", _nodes(state.nodes[begin : begin + CHUNK]), 1)
+    nodes = _nodes(state.nodes)
+    while some := [*islice(nodes, CHUNK)]:
+        yield Condensed("nodes", some, 1)
     yield Condensed("names", _names(state), 1)
     for owner, specs in state.staged.items():
         yield Condensed("staged", [owner, [spec.to_wire() for spec in specs]], 1)
@@ -132,13 +134,13 @@ _NODE: tuple[tuple[str, str, Any], ...] = (
 _LISTS = (("dependents", "de"), ("followers", "fo"))
 
 
-def _nodes(nodes: list[Node]) -> list[Any]:
-    """Return nodes as JSON; a number stands for as many that left the run."""
-    found: list[Any] = []
+def _nodes(nodes: list[Node]) -> Iterator[Any]:
+    """Yield nodes as JSON; a number stands for as many that left the run."""
     for gone, group in groupby(nodes, lambda node: node.owner == FORGOTTEN):
-        some = [*group]
-        found += [len(some)] if gone else map(_node, some)
-    return found
+        if gone:
+            yield sum(1 for _ in group)
+        else:
+            yield from map(_node, group)
 
 
 def _node(node: Node) -> Json:

@@ -67,7 +67,6 @@ class Code:
 
 
 @cheap
-@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One node: ``deps`` are the nodes whose values it needs, ``call`` is the stored form of its arguments.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from .cheap import cheap
 from .graph import Json
 from .inbox import RESERVED
 from .records import EventReceived, NodeRecord, Record
@@ -28,7 +29,7 @@ WAIT, SLEEP, COMPLETE, FAIL = "wait", "sleep", "complete", "fail"
 """What else a handler may choose, besides START and STEP."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class MachineOpened(NodeRecord):
     """An owner took the machine up, or its definition changed.
 
@@ -42,7 +43,7 @@ class MachineOpened(NodeRecord):
     deadline: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class HandlerBegan(NodeRecord):
     """A handler began; an ``event`` that it takes is not in the inbox any more. ``number`` counts the handlers."""
 
@@ -55,7 +56,7 @@ class HandlerBegan(NodeRecord):
     event: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class HandlerDone(NodeRecord):
     """A handler ended well: what it stored and deleted counts from now on, and ``next`` is what comes.
 
@@ -72,7 +73,7 @@ class HandlerDone(NodeRecord):
     drops: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class Noted(NodeRecord):
     """A handler looked at the time, at chance, or went to sleep: a repetition of it finds the same."""
 
@@ -83,7 +84,7 @@ class Noted(NodeRecord):
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class EventSetAside(NodeRecord):
     """An event that could not be handled was put aside, until a person decides; the machine waits again."""
 
@@ -94,7 +95,7 @@ class EventSetAside(NodeRecord):
     error: Json
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class EventRetried(NodeRecord):
     """A person sent an event that lay aside, or that a failed handler holds, once more; with another payload if any."""
 
@@ -106,7 +107,7 @@ class EventRetried(NodeRecord):
     payload: Json | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class EventDiscarded(NodeRecord):
     """A person discarded an event that lay aside, or that a failed handler holds."""
 
@@ -117,7 +118,7 @@ class EventDiscarded(NodeRecord):
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class ChildBegan(NodeRecord):
     """A handler began a run of its own; ``step`` runs when it is over, '' for none."""
 
@@ -129,7 +130,7 @@ class ChildBegan(NodeRecord):
     step: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class ChildEnded(NodeRecord):
     """A child run is over, and its parent has been told."""
 
@@ -139,7 +140,7 @@ class ChildEnded(NodeRecord):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CancelAsked(NodeRecord):
     """The run is to be canceled as soon as its handler has ended."""
 
@@ -149,7 +150,7 @@ class CancelAsked(NodeRecord):
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class MachineLate(NodeRecord):
     """The time of the run was up; whoever resumes it gives it as much again."""
 
@@ -167,7 +168,7 @@ RECORDS: dict[str, type[Record]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class Current:
     """The handler that runs, or ran when its owner died: the same one runs again, and finds what it had noted."""
 
@@ -178,7 +179,7 @@ class Current:
     event: EventReceived | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class Aside:
     """An event that lies aside, and why."""
 
@@ -187,7 +188,7 @@ class Aside:
     error: Json
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class Child:
     """A child run that is not over, as far as its parent knows."""
 
@@ -263,7 +264,7 @@ def target_of(machine: Machine, following: Json) -> str:
     return str(following["name"]) if do in (STEP, SLEEP) else str(do)
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class Move:
     """What a machine does now. ``do`` is "begin" (a handler), "rest" (until ``until``, if it is set), or the end."""
 

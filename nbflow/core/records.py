@@ -7,7 +7,7 @@ are stored values, which nothing here looks into.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from .cheap import cheap
@@ -28,7 +28,7 @@ class NodeRecord(Record):
     node: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RunCreated(Record):
     """A run was accepted."""
 
@@ -40,7 +40,7 @@ class RunCreated(Record):
     environment: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RunOpened(Record):
     """A process took the run: what was under way before is not under way any more."""
 
@@ -49,7 +49,7 @@ class RunOpened(Record):
     owner: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CodeAdded(Record):
     """A function or a listener class became known to the run."""
 
@@ -57,7 +57,7 @@ class CodeAdded(Record):
     code: Code
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class NodesAdded(Record):
     """Nodes were laid ready for ``GraphCommitted`` (owner TOP) or for ``TaskGrew`` of their owner.
 
@@ -69,7 +69,7 @@ class NodesAdded(Record):
     owner: int = TOP
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class GraphCommitted(Record):
     """The nodes that lay ready became the graph; known ids keep what they have. ``cleanup`` empty is as before."""
 
@@ -79,7 +79,7 @@ class GraphCommitted(Record):
     cleanup: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RunStarted(Record):
     """The run got its turn."""
 
@@ -87,7 +87,7 @@ class RunStarted(Record):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class NodesReset(Record):
     """The user asked for finished nodes to be run again, with all that depends on them."""
 
@@ -95,7 +95,7 @@ class NodesReset(Record):
     nodes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class NodesRecoded(Record):
     """Nodes that the run had grown took the code given now; ``key`` names it. Results stay, and are marked."""
 
@@ -104,7 +104,7 @@ class NodesRecoded(Record):
     nodes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RunForked(Record):
     """All before is the history of run ``source``, shared but for the results of ``nodes`` and what needs them."""
 
@@ -117,7 +117,7 @@ class RunForked(Record):
     nodes: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class TaskStarted(NodeRecord):
     """A body began. Journaled only for tasks that must run at most once."""
 
@@ -128,7 +128,6 @@ class TaskStarted(NodeRecord):
 
 
 @cheap
-@dataclass(frozen=True, slots=True)
 class TaskSucceeded(NodeRecord):
     """A node has its value; None as ``value`` means that it lives in memory only."""
 
@@ -141,7 +140,7 @@ class TaskSucceeded(NodeRecord):
     caught: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class TaskGrew(NodeRecord):
     """A body returned a continuation; ``output`` counts within the nodes laid ready for it."""
 
@@ -153,7 +152,7 @@ class TaskGrew(NodeRecord):
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class TaskAttemptFailed(NodeRecord):
     """An attempt failed and another will follow at ``retry_at``."""
 
@@ -166,7 +165,7 @@ class TaskAttemptFailed(NodeRecord):
     ended: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RetryDue(NodeRecord):
     """The time of the next attempt has come. Never journaled: the moment was."""
 
@@ -175,7 +174,7 @@ class RetryDue(NodeRecord):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class TaskFailed(NodeRecord):
     """A node failed for good."""
 
@@ -187,7 +186,7 @@ class TaskFailed(NodeRecord):
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class WaitOpened(NodeRecord):
     """A wait began. ``key`` names the events that end it (empty: a listener or a deadline does).
 
@@ -207,7 +206,7 @@ class WaitOpened(NodeRecord):
     notify: Json | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class Notified(NodeRecord):
     """Somebody was told that a question is open; with ``trouble`` it was given up. ``target`` counts in ``notify``."""
 
@@ -219,7 +218,7 @@ class Notified(NodeRecord):
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class EventReceived(Record):
     """An event came in from outside; the oldest wait of its key takes it, else it stays in the inbox."""
 
@@ -232,7 +231,7 @@ class EventReceived(Record):
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class ListenerFired(NodeRecord):
     """A listener's poll returned an event, which is now durable."""
 
@@ -243,7 +242,7 @@ class ListenerFired(NodeRecord):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class ListenerCommitted(NodeRecord):
     """The source of a listener's event was told."""
 
@@ -252,7 +251,7 @@ class ListenerCommitted(NodeRecord):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class WaitExpired(NodeRecord):
     """A wait ended without an event: its deadline passed, or ``why`` tells what else. Dropped when it is over already.
 
@@ -267,7 +266,7 @@ class WaitExpired(NodeRecord):
     value: Json | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class NodesCalled(Record):
     """The nodes that lay ready for a driver became its calls, and start; ``node`` is the driver."""
 
@@ -275,7 +274,7 @@ class NodesCalled(Record):
     node: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CallAgain(NodeRecord):
     """A call that its owner's death, a failure or a stop has ended starts once more, with a fresh budget."""
 
@@ -283,7 +282,7 @@ class CallAgain(NodeRecord):
     node: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CallStopped(NodeRecord):
     """A driver, or a person, stopped a call; a later result of its body is ignored."""
 
@@ -293,7 +292,7 @@ class CallStopped(NodeRecord):
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class CallsForgotten(Record):
     """Calls of a driver that are over left the state; only the history has them. ``node`` is the driver."""
 
@@ -302,7 +301,7 @@ class CallsForgotten(Record):
     calls: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RunSucceeded(Record):
     """The run has its output. ``undelivered`` are the ids of the events that nobody took."""
 
@@ -311,7 +310,7 @@ class RunSucceeded(Record):
     undelivered: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RunFailed(Record):
     """A node failed, so no new node is started. Bodies that still run may yet finish."""
 
@@ -320,7 +319,7 @@ class RunFailed(Record):
     node: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RunCanceled(Record):
     """The run was canceled; later results are ignored."""
 
@@ -330,7 +329,7 @@ class RunCanceled(Record):
     undelivered: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RunDetached(Record):
     """The owner let the run go; anybody may resume it."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidTransition
+from .cheap import cheap
 from .commands import Command
 from .executions import KEEP, Execution, TaskState, TaskStatus
 from .graph import Json, NodeKind
@@ -26,7 +26,7 @@ BEGIN, RESUME, RUN, STREAM, STATUS, TIME, HELD = "begin", "resume", "run", "stre
 execution, a schedule, and an event that a broken rule has kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class FlowDefined(NodeRecord):
     """The flow was given its tasks and rules. ``offsets`` says where in each stream it begins to read."""
 
@@ -37,7 +37,7 @@ class FlowDefined(NodeRecord):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@cheap
 class RulesEvaluated(NodeRecord):
     """The rules of a flow looked at one event, and this is what came of it.
 

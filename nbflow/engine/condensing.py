@@ -11,14 +11,16 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from ..core.cleaning import blobs_of
 from ..core.codec import encode
 from ..core.condensing import condensed, size_of
+from ..core.records import Record
 from ..errors import StorageError
-from ..storage.base import Json, Storage
+from ..storage.base import Storage
 from .folding import fold
 
 if TYPE_CHECKING:
@@ -32,8 +34,10 @@ KEPT = 1000
 """The newest records, which stay as they are."""
 YOUNG = 3600.0
 """Seconds for which a large value stays that no record names: its task may be about to write the one that does."""
-SPELL, BREATH = 50, 0.0005
-"""Records that are folded at one go, and the seconds in between that are left to the loop."""
+SPELL, BREATH = 0.001, 0.0005
+"""Seconds of work at one go in the background, and the seconds in between that are left to the loop."""
+ROUNDS, FEW = 5, 200
+"""Records that came meanwhile are taken in before the exchange, in so many rounds at most, until there are few."""
 
 T = TypeVar("T")
 
@@ -82,39 +86,75 @@ async def condense(runner: Runner) -> None:
 
     What was given up is the history: see ``nbflow.core.condensing``.
     """
-    committer = runner.committer
+    committer, pace = runner.committer, Pace()
     newer = committer.follow()
     try:
-        short = await asyncio.to_thread(_in_short, runner.host.storage, runner.workflow_id, committer.acknowledged)
+        short = await asyncio.to_thread(
+            _in_short, runner.host.storage, runner.workflow_id, committer.acknowledged, pace
+        )
+        for _ in range(ROUNDS):  # what came meanwhile is less each time: commits must not wait for much
+            if len(newer) > FEW:
+                some, newer[:] = newer[:], []
+                await asyncio.to_thread(short.add, some, pace)
 
         def exchange() -> int:
-            lines = [*short, *map(encode, newer)]
-            runner.journal.compact(lines, blobs_of([json.loads(line) for line in lines]), young=YOUNG)
-            return len(lines)
+            short.add(newer)
+            runner.journal.compact(short.lines, short.blobs, young=YOUNG)
+            return len(short.lines)
 
         await committer.exchange(exchange)
     finally:
         committer.follow_no_more()
 
 
-def _in_short(storage: Storage, workflow_id: str, count: int) -> list[str]:
+class Pace:
+    """Work in a thread that holds the interpreter for a moment at a time: called often, it sleeps now and then.
+
+    Else the loop would wait 5 ms for each of its turns, and for each system call that it makes in one.
+    """
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    def __call__(self) -> None:
+        """Let others go on when it is time for that."""
+        if time.perf_counter() >= self._end:
+            time.sleep(BREATH)
+            self._end = time.perf_counter() + SPELL
+
+    def over(self, some: Iterable[T]) -> Iterator[T]:
+        """Yield what there is, at this pace."""
+        for each in some:
+            self()
+            yield each
+
+
+@dataclass(slots=True)
+class Short:
+    """A journal in short: its encoded records, and the names of the large values that they speak of."""
+
+    lines: list[str] = field(default_factory=list)
+    blobs: set[str] = field(default_factory=set)
+
+    def add(self, records: Iterable[Record], pace: Pace | None = None) -> None:
+        """Add records at the end."""
+        for record in pace.over(records) if pace is not None else records:
+            line = encode(record)
+            self.lines.append(line)
+            if '"blob"' in line:
+                self.blobs |= blobs_of(json.loads(line))
+
+
+def _in_short(storage: Storage, workflow_id: str, count: int, pace: Pace) -> Short:
     """Return the first ``count`` records of a journal in short, the newest of them as they are."""
-    wires = iter(storage.read_run(workflow_id))
-    state = fold(_gently(islice(wires, max(0, count - KEPT))))
-    lines = [encode(record) for record in _gently(condensed(state))]
-    newest = [_line(wire) for wire in islice(wires, min(count, KEPT))]
+    wires = iter(pace.over(storage.read_run(workflow_id, pace)))
+    state = fold(islice(wires, max(0, count - KEPT)))
+    short = Short()
+    short.add(condensed(state), pace)
+    newest = [*islice(wires, min(count, KEPT))]
     if len(newest) != min(count, KEPT):
         raise StorageError(f"The journal of run {workflow_id!r} has fewer records than were acknowledged.")
-    return lines + newest
-
-
-def _gently(some: Iterable[T]) -> Iterator[T]:
-    """Yield what there is, with a breath now and then: else the loop would wait 5 ms for each of its turns."""
-    for number, each in enumerate(some):
-        if number % SPELL == 0:
-            time.sleep(BREATH)
-        yield each
-
-
-def _line(wire: Json) -> str:
-    return json.dumps(wire, separators=(",", ":"))
+    for wire in pace.over(newest):
+        short.lines.append(json.dumps(wire, separators=(",", ":")))
+        short.blobs |= blobs_of(wire)
+    return short

@@ -16,7 +16,6 @@ from ..dag.node import Node
 from ..dag.task import Task
 from ..errors import GraphError, WorkflowCancellationError, WorkflowNotResumableError
 from ..machine import registry
-from ..machine.definition import Workflow
 from .failure import describe, restore
 from .machines.doors import door, door_of
 
@@ -77,7 +76,7 @@ class Drivers:
         if state.driver >= 0 and not state.parts:
             given = self.runner.book.live.get(state.nodes[state.driver].spec.code)
             definition = getattr(given.function, "definition", None) if given is not None else None
-            if isinstance(definition, Workflow):  # it has not begun yet
+            if definition is not None and definition.driver == "machine":  # it has not begun yet
                 return door_of(definition.form(), key, payload)
         return door(state, key, payload)
 

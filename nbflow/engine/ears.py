@@ -12,7 +12,7 @@ from ..storage.bell import Bell, is_local
 if TYPE_CHECKING:
     from .runner import Runner
 
-PATROL, LOCAL_PATROL = 1.0, 60.0
+PATROL, LOCAL_PATROL = 1.0, 300.0
 """Seconds between looks into all inboxes behind the bell: where other computers may write to them, and where not."""
 
 

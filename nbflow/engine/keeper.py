@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import records as r
 from ..core.graph import Json
+from ..core.status import NodeStatus
 from ..errors import Fenced, StorageError
 from ..storage.values import is_stored
 from . import orders
@@ -25,10 +26,10 @@ _log = logging.getLogger("nbflow")
 
 TICK = 0.1
 """Seconds between looks at the runs in which something happens, and at inboxes of which nothing tells."""
-CALM = 1.0
-"""Seconds between looks when nothing happens."""
 HEARTBEAT = 10.0
-"""Seconds between heartbeats."""
+"""Seconds between heartbeats; nothing else wakes anybody while all runs wait and their inboxes can ring."""
+RESTING = 4
+"""A run that only waits takes part in one of so many heartbeats: well before it counts as silent."""
 STATUS = 1.0
 """Seconds at least between two writes of a run's listing cache."""
 
@@ -42,6 +43,7 @@ class Keeper:
     def __init__(self, host: Host) -> None:
         self.host = host
         self._task: asyncio.Task[None] | None = None
+        self._time = host.engine.loop.time
         self._beat = 0.0
         self._beats = 0
         self._patrolled = 0.0
@@ -75,14 +77,20 @@ class Keeper:
         self._hurry.clear()
         if not self._sweeps and not self._ears.rang:
             try:
-                await asyncio.wait_for(self._hurry.wait(), TICK if self._stirred or self._ears.deaf else CALM)
+                await asyncio.wait_for(self._hurry.wait(), self._seconds())
             except TimeoutError:
                 pass
         sweeps, self._sweeps = self._sweeps, []
         return sweeps
 
+    def _seconds(self) -> float:
+        """Return how long nothing needs to be done, unless somebody is in a hurry."""
+        if self._stirred or self._ears.deaf:
+            return TICK
+        return max(0.0, min(self._beat + HEARTBEAT, self._patrolled + self._ears.patrol) - self._time())
+
     async def collect(self, runner: Runner) -> None:
-        """Take in what was sent while nobody ran the run, before anybody here can send to it: in order of arrival."""
+        """Take in what was sent and not heard of yet, in order of arrival: before a run begins here, and at its end."""
         try:
             items = await asyncio.to_thread(runner.journal.poll_inbox)
         except (StorageError, OSError):
@@ -120,7 +128,7 @@ class Keeper:
     async def _main(self) -> None:
         while self.host.runners:
             sweeps = await self._pause()
-            now = self.host.engine.loop.time()
+            now = self._time()
             stirred, rung = self._living(self._stirred), self._ears.take()
             if sweeps or now - self._patrolled >= self._ears.patrol:
                 self._patrolled = now
@@ -138,14 +146,15 @@ class Keeper:
             for swept in sweeps:
                 if not swept.done():
                     swept.set_result(None)
-            await self._ears.listen(self._calm_down(now))
+            # who waits is listened to at once, and who ran only for a moment never was
+            await self._ears.listen([*self._calm_down(now), *filter(_waits, stirred)])
 
     def _beating(self, now: float) -> list[Runner]:
-        """Return the runs whose heartbeat is due; of those that only wait, each third where no other computer asks."""
+        """Return the runs whose heartbeat is due; those that only wait rest for three where no other computer asks."""
         if now - self._beat < HEARTBEAT:
             return []
         self._beat, self._beats = now, self._beats + 1
-        if self._beats % 3 and self._ears.alone:
+        if self._beats % RESTING and self._ears.alone:
             return self._living({*self._stirred, *self._ears.deaf})
         return self._living(self.host.runners.values())
 
@@ -242,9 +251,13 @@ def _forget(runner: Runner, token: str) -> None:
         pass  # it comes again, and is known then
 
 
+def _waits(runner: Runner) -> bool:
+    return not runner.closed and bool(runner.state.counts[NodeStatus.WAITING])
+
+
 def _is_busy(runner: Runner) -> bool:
     """Tell whether something may happen in a run that nobody is told of: a start, a line that a task prints."""
-    return bool(runner.bodies.running or runner.logs.waiting or runner.trouble.reason or runner.committer.pending)
+    return bool(runner.bodies.running or runner.logs.waiting or runner.trouble.reason or runner.pending)
 
 
 def summary(runner: Runner) -> Json:

@@ -182,10 +182,11 @@ class Storage(Protocol):
     def open_run(self, workflow_id: str, *, takeover: bool = False) -> RunJournal:
         """Own an existing run. Raises WorkflowNotFoundError, RunIsLive (unless takeover), StorageDamaged, Fenced."""
 
-    def read_run(self, workflow_id: str) -> Sequence[Json]:
+    def read_run(self, workflow_id: str, pause: Callable[[], None] | None = None) -> Sequence[Json]:
         """Return the committed records without owning the run, to be read in order.
 
-        Those of a long run are decoded as they are read, each time. Raises WorkflowNotFoundError, StorageDamaged.
+        Those of a long run are decoded as they are read, each time. Where reading takes long ``pause`` is called now
+        and then, by which a thread in the background lets others go on. Raises WorkflowNotFoundError, StorageDamaged.
         """
 
     def read_log(self, workflow_id: str, node_id: str) -> str:

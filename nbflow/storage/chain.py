@@ -7,13 +7,14 @@ which byte (``seal``) the segment before it (``prev``) counts, and repeats the r
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 from nbflow.errors import StorageDamaged, StorageError
 
-from .frames import Frame, decode_frame, every_frame, says_signed, scan
+from .frames import Frame, decode_frame, every_frame, glance, says_signed, scan
 from .os_calls import OS, READ_ONLY
 from .signing import RunSeals, Seal, Signer
 from .streamed import Records, Span
@@ -69,6 +70,8 @@ class Chain:
     """Who signed the newest segment, None when nobody did: who goes on with it signs too."""
     size: int = 0
     """Bytes of the frames that were taken."""
+    pause: Callable[[], None] | None = None
+    """Called at each frame by a reader who leaves the interpreter to others now and then; nothing is held decoded."""
 
 
 class _Missing(Exception):
@@ -93,16 +96,17 @@ def segment_numbers(calls: OS, folder: str) -> list[int]:
     return sorted((int(match[1]) for name in names if (match := _SEGMENT.fullmatch(name))), reverse=True)
 
 
-def read_chain(calls: OS, folder: str, seals: RunSeals | None = None) -> Chain:
+def read_chain(calls: OS, folder: str, seals: RunSeals | None = None, pause: Callable[[], None] | None = None) -> Chain:
     """Return the committed records of a journal, with ``seals`` after their signatures have been checked.
 
-    Raises StorageError when a newer nbflow wrote it, SignatureError. Damage is returned, not raised.
+    ``pause`` is called at each frame, and the records are decoded only as they are read. Raises StorageError when a
+    newer nbflow wrote it, SignatureError. Damage is returned, not raised.
     """
-    chain = _attempt(calls, folder, seals)
+    chain = _attempt(calls, folder, seals, pause)
     while chain.damage or not chain.newest:
         # A compaction between the listing and the reading empties old segments; then a newer one counts.
         seen = _newest(calls, folder)
-        chain = _attempt(calls, folder, seals)
+        chain = _attempt(calls, folder, seals, pause)
         if _newest(calls, folder) == seen:
             break
     return chain
@@ -122,11 +126,11 @@ def peek(calls: OS, folder: str) -> tuple[str, bool]:
     return found or ("", False)
 
 
-def _attempt(calls: OS, folder: str, seals: RunSeals | None, below: int = 0) -> Chain:
+def _attempt(calls: OS, folder: str, seals: RunSeals | None, pause: Callable[[], None] | None, below: int = 0) -> Chain:
     try:
-        return _read_chain(calls, folder, seals, below)
+        return _read_chain(calls, folder, seals, pause, below)
     except _Missing as missing:
-        chain = _attempt(calls, folder, seals, missing.number)
+        chain = _attempt(calls, folder, seals, pause, missing.number)
         chain.damage = f"segment {missing.number} is missing"
         return chain
 
@@ -137,7 +141,7 @@ def _peek(calls: OS, folder: str) -> tuple[str, bool] | None:
             raw = _front(calls, folder, number)
         except _Missing:
             continue
-        header = _header(raw, number)
+        header = _header(raw, number, read=glance)
         if header is not None:
             committed = header.tail.prev or header.tail.carried
             return header.workflow_id, bool(committed or decode_frame(raw, header.end, header.salt))
@@ -150,7 +154,7 @@ def _newest(calls: OS, folder: str) -> tuple[int, bool]:
     """Return the number of the newest segment, and whether it has a header: a compaction changes one or the other."""
     for number in segment_numbers(calls, folder):
         try:
-            return number, _header(_front(calls, folder, number), number) is not None
+            return number, _header(_front(calls, folder, number), number, read=glance) is not None
         except _Missing:
             break
     return 0, False
@@ -181,7 +185,7 @@ def _identity(calls: OS, fd: int, number: int) -> tuple[str, bool]:
     raw = bytearray()
     while b"\n" not in raw and (piece := calls.read(fd, 1 << 16)):
         raw += piece
-    header = _header(bytes(raw), number)
+    header = _header(bytes(raw), number, read=glance)
     return (header.run, says_signed(raw)) if header is not None else ("", False)
 
 
@@ -208,8 +212,8 @@ def refuse_damage(chain: Chain, workflow_id: str) -> Chain:
     return chain
 
 
-def _read_chain(calls: OS, folder: str, seals: RunSeals | None, below: int) -> Chain:
-    chain = Chain()
+def _read_chain(calls: OS, folder: str, seals: RunSeals | None, pause: Callable[[], None] | None, below: int) -> Chain:
+    chain = Chain(pause=pause)
     segments: list[tuple[Header, bytes]] = []
     for number in segment_numbers(calls, folder):
         if below and number >= below:
@@ -227,7 +231,7 @@ def _read_chain(calls: OS, folder: str, seals: RunSeals | None, below: int) -> C
             raise _Missing(older)
         header = _header(raw, older, seals)
         if header is None or header.run != segments[-1][0].run or header.tail.prev >= older:
-            chain = _read_chain(calls, folder, seals, older)
+            chain = _read_chain(calls, folder, seals, pause, older)
             chain.damage = f"the header of segment {older} is unreadable"
             return chain
         segments.append((header, raw))
@@ -266,7 +270,9 @@ def _take_header(chain: Chain, header: Header) -> None:
 
 def _take(chain: Chain, header: Header, raw: bytes, frame: Frame) -> None:
     chain.size += frame.end - frame.start
-    if chain.size > DECODED and isinstance(chain.records, list):
+    if chain.pause is not None:
+        chain.pause()
+    if chain.size > (DECODED if chain.pause is None else 0) and isinstance(chain.records, list):
         chain.records = Records(chain.records)
     if isinstance(chain.records, Records) and not chain.pending and not frame.more:
         chain.records.add(Span(raw, header.salt, frame.start, frame.end), len(frame.records))
@@ -301,8 +307,10 @@ def _front(calls: OS, folder: str, number: int) -> bytes:
     return bytes(raw)
 
 
-def _header(raw: bytes, number: int, seals: RunSeals | None = None) -> Header | None:
-    frame = decode_frame(raw, 0, 0)
+def _header(
+    raw: bytes, number: int, seals: RunSeals | None = None, read: Callable[..., Frame | None] = decode_frame
+) -> Header | None:
+    frame = read(raw, 0, 0)
     if frame is None or not frame.records or not _is_header(frame.records[0]):
         return None
     fields = frame.records[0]

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 
 from nbflow.errors import Fenced
 
-from .base import Json
 from .chain import Tail, run_of, segment_numbers, segment_path
 from .journal import Journal
 from .os_calls import CHANGE, CREATE_NEW
 from .place import RunPlace
 
 
-def compacted(place: RunPlace, journal: Journal, records: Sequence[Json]) -> Journal:
-    """Return a new journal of an owner that has these records alone; the one before takes no more commits.
+def compacted(place: RunPlace, journal: Journal, records: Sequence[str]) -> Journal:
+    """Return a new journal of an owner that has these encoded records alone; the one before takes no more commits.
 
     Raises Fenced when the run has another owner, OSError.
     """
@@ -34,7 +33,7 @@ def compacted(place: RunPlace, journal: Journal, records: Sequence[Json]) -> Jou
         # Only now: if somebody has deleted the run and made it anew, the segment was made among those of the new one.
         journal.check_place()
         place.calls.fsync_dir(place.folder)
-        shorter.begin(Tail(0, 0, list(records), journal.seq + 1), journal.run, place.workflow_id)
+        shorter.begin(Tail(0, 0, [], journal.seq + 1), journal.run, place.workflow_id, records)
     except BaseException:
         shorter.close()
         raise

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from nbflow.errors import Fenced, StorageError, StorageFull, StorageReadOnly
 
@@ -29,15 +28,20 @@ def storage_error(error: OSError, where: str) -> StorageError:
     return StorageError(f"{where}: {error.strerror or error}. What was acknowledged before is safe.")
 
 
-@contextmanager
-def storage_errors(where: str) -> Iterator[None]:
+class storage_errors:
     """Turn the OSErrors of the block into StorageErrors; that a thing exists already is an answer, and passes."""
-    try:
-        yield
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise storage_error(error, where) from error
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError):
+            raise storage_error(error, self._where) from error
 
 
 def poisoned(name: str, cause: StorageError | None) -> StorageError:

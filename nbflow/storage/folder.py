@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from os import PathLike, fspath, getpid, path
 from typing import Any
 
@@ -32,6 +31,9 @@ from .signing import find_signer
 from .stream_files import namespace_in
 from .streams import FolderStream
 
+THOROUGH = 10
+"""Of so many heartbeats one looks at the journal too: who takes a run over may die before its claim is there."""
+
 
 class FolderRun:
     """One run of a folder, open for writing. The promises are those of ``RunJournal``."""
@@ -49,6 +51,7 @@ class FolderRun:
         self._results = ResultCache(place.calls, place.parents[1], place.signer)
         self._status_lock = threading.Lock()
         self._mark = ""
+        self._beats = 0
         self._blobs.sweep()
 
     def append(self, records: Sequence[str]) -> None:
@@ -68,7 +71,7 @@ class FolderRun:
         with storage_errors(f"run {self.workflow_id!r}"), self._status_lock:
             before = self._journal
             before.check_fence()
-            self._journal = compacted(self._place, before, [json.loads(record) for record in records])
+            self._journal = compacted(self._place, before, records)
             before.close()
             empty_older(self._place, self._journal)
             self._blobs.keep_only(blobs, self._journal.check_fence, young)
@@ -129,13 +132,16 @@ class FolderRun:
         journal = self._journal
         if not journal.healthy:
             return
+        self._beats += 1
         with storage_errors(f"run {self.workflow_id!r}"):
+            if self._ownership.beat() and self._beats % THOROUGH:
+                return  # who takes a run over puts its own claim there, once it has made its segment
             try:
                 journal.check_fence()
             except Fenced as error:
                 journal.poison(error)
                 raise
-            self._ownership.beat()
+            self._ownership.renew()
 
     def close(self) -> None:
         """Give the run up. Idempotent."""
@@ -210,11 +216,11 @@ class FolderStorage:
             except FileNotFoundError:
                 raise self._not_found(workflow_id) from None
 
-    def read_run(self, workflow_id: str) -> Sequence[Json]:
+    def read_run(self, workflow_id: str, pause: Callable[[], None] | None = None) -> Sequence[Json]:
         """Return the committed records without owning the run. Raises WorkflowNotFoundError, StorageDamaged."""
         place = self._existing(workflow_id)
         with storage_errors(f"run {workflow_id!r}"):
-            chain = read_chain(self._calls, place.folder, place.seals)
+            chain = read_chain(self._calls, place.folder, place.seals, pause)
             if (chain.damage or not chain.newest) and not self._calls.exists(place.folder):
                 raise self._not_found(workflow_id)  # deleted while it was read
             return refuse_damage(chain, workflow_id).records

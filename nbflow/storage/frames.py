@@ -9,6 +9,7 @@ reader that checks no signatures reads it as well.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -20,6 +21,10 @@ _CRC = b',"crc":"'
 _END = b'"}'
 _TAIL = len(_CRC) + 8 + len(_END)
 _MAC = b',"mac":"'
+_FRONT = re.compile(rb'\{"q":(\d{1,18}),"n":\[')
+_DECODER = json.JSONDecoder()
+FIRST = 4096
+"""Bytes in which a record must end for only that one to be decoded."""
 _MAC_TAIL = len(_MAC) + DIGITS + len(b'"')
 
 
@@ -63,6 +68,44 @@ def decode_frame(raw: bytes, start: int, salt: int, seal: Seal | None = None) ->
 
     With a ``seal`` a whole frame that was not signed for that place raises SignatureError.
     """
+    found = _body(raw, start, salt)
+    if found is None:
+        return None
+    body, end = found
+    if seal is not None:
+        check_seal(body, seal)
+    try:
+        frame = json.loads(body + b"}")
+        seq, records = frame["q"], frame["n"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    # A checksum is no proof that nbflow wrote it.
+    return Frame(seq, records, "m" in frame, start, end) if type(records) is list and type(seq) is int else None
+
+
+def glance(raw: bytes, start: int, salt: int) -> Frame | None:
+    """Return a frame as ``decode_frame`` does, with an empty record in the place of all but the first.
+
+    Of a frame that holds a whole condensed run it takes a fiftieth of the time. Whether its unit goes on is not told.
+    """
+    found = _body(raw, start, salt)
+    if found is None:
+        return None
+    body, end = found
+    front = _FRONT.match(body)
+    if front is None:
+        return decode_frame(raw, start, salt)
+    text = body[front.end() : front.end() + FIRST].decode("ascii", "replace")
+    try:
+        first, place = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return decode_frame(raw, start, salt)
+    others: list[dict[str, Any]] = [{}] if text.startswith(",", place) else []
+    return Frame(int(front[1]), [first, *others], False, start, end)
+
+
+def _body(raw: bytes, start: int, salt: int) -> tuple[bytes, int] | None:
+    """Return what the checksum of a frame covers, and where the frame ends; None when it is not whole."""
     end = raw.find(b"\n", start)
     if end < start + _TAIL:
         return None
@@ -72,15 +115,7 @@ def decode_frame(raw: bytes, start: int, salt: int, seal: Seal | None = None) ->
     body = raw[start:cut]
     if b"%08x" % crc32(body, salt) != raw[cut + len(_CRC) : end - len(_END)]:
         return None
-    if seal is not None:
-        check_seal(body, seal)
-    try:
-        frame = json.loads(body + b"}")
-        seq, records = frame["q"], frame["n"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    # A checksum is no proof that nbflow wrote it.
-    return Frame(seq, records, "m" in frame, start, end + 1) if type(records) is list and type(seq) is int else None
+    return body, end + 1
 
 
 def says_signed(raw: bytes | bytearray, start: int = 0) -> bool:

@@ -22,8 +22,8 @@ from .ownership import Ownership
 from .place import RunPlace
 from .signing import Seal
 
-FRAME_LIMIT = 1 << 20
-"""The size in bytes past which a commit is split into several frames."""
+FRAME_LIMIT = 1 << 18
+"""The size in bytes past which a commit is split into several frames: who decodes one stops all other threads."""
 
 
 class Journal:
@@ -83,8 +83,8 @@ class Journal:
             self.seq += len(frames)
             self._healthy = True
 
-    def begin(self, tail: Tail, run: str, workflow_id: str) -> None:
-        """Write the header, with the records behind the seal; the run is owned when this returns."""
+    def begin(self, tail: Tail, run: str, workflow_id: str, records: Sequence[str] = ()) -> None:
+        """Write the header, with the records behind the seal and these; the run is owned when this returns."""
         self.run = run
         salt = int(self._calls.random_hex(4), 16)
         header = {
@@ -99,7 +99,7 @@ class Journal:
             "py": python_version(),
             "nbflow": nbflow_version(),
         }
-        lines = [json.dumps(record, separators=(",", ":")) for record in (header, *tail.carried)]
+        lines = [json.dumps(record, separators=(",", ":")) for record in (header, *tail.carried)] + [*records]
         own = self._seals._replace(signer=self.signer).header(self.number, signed=self.signer is not None)
         self._commit(encode_frame(tail.seq, lines, 0, seal=own))
         self._seal = self._seals.frames(own, run, self.number, salt) if own is not None else None

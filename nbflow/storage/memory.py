@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from nbflow.core.tail import tail_of
@@ -227,7 +227,7 @@ class MemoryStorage:
         with self.lock:
             return self._own(self._existing(workflow_id), takeover=takeover)
 
-    def read_run(self, workflow_id: str) -> Sequence[Json]:
+    def read_run(self, workflow_id: str, pause: Callable[[], None] | None = None) -> Sequence[Json]:
         """Return the committed records without owning the run. Raises WorkflowNotFoundError."""
         with self.lock:
             return [json.loads(record) for record in self._existing(workflow_id).records]

@@ -62,9 +62,11 @@ class Ownership:
     def __init__(self, place: RunPlace) -> None:
         self._calls = place.calls
         self._folder = place.folder
+        self._path = f"{place.folder}/owner.json"
         self._workflow_id = place.workflow_id
         self._claim = place.calls.random_hex(8)
         self._lock = threading.Lock()
+        self._identity = (0, 0)
         self.owner: dict[str, Any] = {}
         # A run that was dropped without ``close`` is not at work any more.
         weakref.finalize(self, _held.discard, self._claim)
@@ -88,20 +90,32 @@ class Ownership:
         process = self._calls.process()
         self.owner = {**process._asdict(), "epoch": epoch, "claim": self._claim, "since": self._calls.now()}
         write_file(self._calls, self._temporary, json.dumps(self.owner).encode("ascii"), sync=False)
+        status = self._calls.stat(self._temporary)
+        self._identity = (status.st_dev, status.st_ino)
 
     def claim(self) -> None:
         """Put the prepared claim into its place."""
-        self._calls.rename(self._temporary, f"{self._folder}/owner.json")
+        self._calls.rename(self._temporary, self._path)
         _held.add(self._claim)
 
-    def beat(self) -> None:
-        """Renew the heartbeat; a claim that somebody removed is written again. Nothing after ``release``."""
+    def beat(self) -> bool:
+        """Renew the heartbeat; return False when the claim is not in its place. Nothing after ``release``."""
         with self._lock:
             if not self.owner:
-                return
+                return True
             try:
-                self._calls.utime(f"{self._folder}/owner.json")
+                status = self._calls.stat(self._path)
+                if (status.st_dev, status.st_ino) != self._identity:
+                    return False
+                self._calls.utime(self._path)
             except FileNotFoundError:
+                return False
+            return True
+
+    def renew(self) -> None:
+        """Put the claim into its place again. Nothing after ``release``."""
+        with self._lock:
+            if self.owner:
                 self.prepare(self.owner["epoch"])
                 self.claim()
 
@@ -115,7 +129,7 @@ class Ownership:
         discard(self._calls, self._temporary)
         found = read_owner(self._calls, self._folder)
         if found is not None and found[0]["claim"] == self._claim:
-            discard(self._calls, f"{self._folder}/owner.json")
+            discard(self._calls, self._path)
 
     @property
     def _temporary(self) -> str:

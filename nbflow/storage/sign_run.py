@@ -38,7 +38,8 @@ def sign_run(place: RunPlace, signer: Signer) -> int:
 
 def _signed(place: RunPlace, journal: Journal, chain: Chain, signer: Signer) -> Journal:
     journal.signer = signer
-    shorter = compacted(place, journal, chain.records)
+    records = [json.dumps(record, separators=(",", ":")) for record in chain.records]
+    shorter = compacted(place, journal, records)
     journal.close()
     empty_older(place, shorter)
     return shorter

@@ -35,6 +35,7 @@ START = 1
 """The offset of the first event of a stream."""
 
 Pairs = list[tuple[int, Json]]
+Made = tuple[int, int, int] | None
 
 
 class Marks(NamedTuple):
@@ -75,7 +76,7 @@ class StreamFiles:
         self.folder = folder
         self.namespace = namespace
         self.signer = signer
-        self._sealed: tuple[Seal | None] | None = None
+        self._sealed: tuple[Made, Seal | None] | None = None
         self.salt = crc32(namespace.encode("utf-8", "surrogatepass"))
 
     def tail(self, offset: int) -> str:
@@ -98,18 +99,31 @@ class StreamFiles:
         return json.dumps({"namespace": self.namespace, **signed}).encode("ascii")
 
     def seal(self) -> Seal | None:
-        """Return the seal of this stream, None when it is not signed. Raises SignatureError."""
-        if self._sealed is None:
-            identity = self._identity()
-            where = f"The stream of events of namespace {self.namespace!r}"
-            signer = signer_for(self.signer, bool(identity), where, "send them anew to another namespace")
-            seal = seal_of(signer, where, "events", self.namespace, identity) if signer is not None else None
-            self._sealed = (seal,)
-        return self._sealed[0]
+        """Return the seal of this stream, None when it is not signed. Raises SignatureError.
+
+        It is that of the folder that stands there now: a reader may outlive the one that it began with.
+        """
+        made, known = self._made(), self._sealed
+        if known is not None and made in (known[0], None):
+            return known[1]
+        identity = self._identity()
+        where = f"The stream of events of namespace {self.namespace!r}"
+        signer = signer_for(self.signer, bool(identity), where, "send them anew to another namespace")
+        seal = seal_of(signer, where, "events", self.namespace, identity) if signer is not None else None
+        self._sealed = (made, seal)
+        return seal
 
     def look_again(self) -> None:
         """Forget whether the stream is signed: somebody may have removed it, and another may have made it anew."""
         self._sealed = None
+
+    def _made(self) -> Made:
+        """Return what tells this stream's folder from another one in its place; None when there is none."""
+        try:
+            status = self.calls.stat(f"{self.folder}/name.json")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return status.st_dev, status.st_ino, status.st_mtime_ns
 
     def _identity(self) -> str:
         try:

@@ -1,32 +1,66 @@
 """How a run looks: its state as a snapshot, and a snapshot as messages, tables, pictures and text.
 
-No engine, no widget. ``Snapshot.of(state, now)`` is for pictures that stay, ``Feed(state)`` for views that live.
+No engine, no widget. ``Snapshot.of(state, now)`` is for pictures that stay, ``Feed(state)`` for views that live. Each
+name is loaded when it is first used: a run that nobody looks at needs none of them.
 """
 
-from .detail import detail_of
-from .dot import to_dot
-from .feed import Delta, Feed
-from .html import to_bundle, to_html
-from .picture import Picture
-from .questions import Question
-from .snapshot import Snapshot
-from .svg import to_svg
-from .table import to_dataframe
-from .text import to_text
-from .topo import place
+from __future__ import annotations
 
-__all__ = [
-    "Delta",
-    "Feed",
-    "Picture",
-    "Question",
-    "Snapshot",
-    "detail_of",
-    "place",
-    "to_bundle",
-    "to_dataframe",
-    "to_dot",
-    "to_html",
-    "to_svg",
-    "to_text",
-]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .detail import detail_of as detail_of
+    from .diff import told as told
+    from .dot import to_dot as to_dot
+    from .feed import Delta as Delta
+    from .feed import Feed as Feed
+    from .flow import why as why
+    from .html import to_bundle as to_bundle
+    from .html import to_html as to_html
+    from .machine import Description as Description
+    from .machine import describe as describe
+    from .machine import machine_view as machine_view
+    from .picture import Picture as Picture
+    from .questions import Question as Question
+    from .snapshot import Snapshot as Snapshot
+    from .svg import to_svg as to_svg
+    from .table import to_dataframe as to_dataframe
+    from .text import to_text as to_text
+    from .topo import place as place
+
+_HOMES = {
+    "Delta": "feed",
+    "Description": "machine",
+    "Feed": "feed",
+    "Picture": "picture",
+    "Question": "questions",
+    "Snapshot": "snapshot",
+    "describe": "machine",
+    "detail_of": "detail",
+    "machine_view": "machine",
+    "place": "topo",
+    "to_bundle": "html",
+    "to_dataframe": "table",
+    "to_dot": "dot",
+    "to_html": "html",
+    "to_svg": "svg",
+    "to_text": "text",
+    "told": "diff",
+    "why": "flow",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'nbflow.views' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from nbflow.core import machine as m
 from nbflow.core import records as r
 from nbflow.core.codec import UnknownRecord, decode, encode
-from nbflow.core.condensing import Condensed, condensed, size_of
+from nbflow.core.condensing import CHUNK, Condensed, condensed, size_of
 from nbflow.core.executions import TaskState
 from nbflow.core.graph import NodeKind, NodeSpec
 from nbflow.core.inbox import Seen
@@ -222,6 +222,13 @@ def test_the_size_of_a_run_is_what_it_has_now() -> None:
     grown = machine(*waits())
     grown.handle_all(sent(f"e{i}") for i in range(10))
     assert size_of(grown) == size_of(machine(*waits())) + 10
+
+
+def test_a_record_holds_few_nodes_so_that_no_thread_has_to_wait_long_for_its_reader() -> None:
+    state, _ = started(*(task(f"t{number}") for number in range(2 * CHUNK + 7)))
+    counts = [len(part.content) for part in condensed(state) if isinstance(part, Condensed) and part.what == "nodes"]
+    assert counts == [CHUNK, CHUNK, 7]
+    check(folded(in_short(state)))
 
 
 def test_calls_that_were_let_go_take_no_room() -> None:

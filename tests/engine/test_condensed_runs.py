@@ -288,3 +288,72 @@ def _event(live: Any) -> Any:
     from nbflow.core.records import EventReceived
 
     return EventReceived("mine", "add", {"c": "json", "v": {"number": 1}}, live.now())
+
+
+class Watch:
+    """A clock that goes on by a tenth of a spell whenever somebody looks at it."""
+
+    def __init__(self) -> None:
+        self.now, self.looks, self.rests = 0.0, 0, 0
+        self.longest = 0
+
+    def perf_counter(self) -> float:
+        self.now += condensing.SPELL / 10
+        self.looks += 1
+        self.longest = max(self.longest, self.looks)
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds == condensing.BREATH
+        self.looks, self.rests = 0, self.rests + 1
+
+
+def test_whoever_condenses_rests_after_some_records_whatever_he_is_at(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = nf.start_workflow(counter(), workflow_id="w")
+    monkeypatch.setattr(condensing, "AFTER", 10**9)
+    for number in range(100):
+        run.send("add", id=f"e{number}")
+    live = host.runners["w"]
+    until(lambda: live.state.parts and live.state.parts[0].number == 101 and live.state.parts[0].waiting)
+    count, watch = live.committer.acknowledged, Watch()
+    monkeypatch.setattr(condensing, "time", watch)
+    short = condensing._in_short(host.storage, "w", count, condensing.Pace())
+    assert watch.longest <= 12 and watch.rests > count / 12, "a look for each record at least"
+    assert len(short.lines) < count
+
+
+def test_what_came_meanwhile_is_taken_in_before_commits_have_to_wait(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, in_short, add = Gate(), condensing._in_short, condensing.Short.add
+    last: list[int] = []
+
+    def slowly(*args: Any) -> Any:
+        found = in_short(*args)
+        gate.wait()
+        return found
+
+    def watched(self: condensing.Short, some: Any, pace: Any = None) -> None:
+        if pace is None:
+            last.append(len(some))
+        add(self, some, pace)
+
+    monkeypatch.setattr(condensing, "_in_short", slowly)
+    monkeypatch.setattr(condensing, "FEW", 20)
+    monkeypatch.setattr(condensing.Short, "add", watched)
+    run = nf.start_workflow(counter(), workflow_id="w")
+    for number in range(100):
+        run.send("add", id=f"e{number}")
+    gate.reached()
+    for number in range(100, 150):
+        run.send("add", id=f"e{number}")
+    live = host.runners["w"]
+    until(lambda: live.state.parts[0].number == 151 and live.state.parts[0].waiting)
+    gate.open.set()
+    until(lambda: condensed(host))
+    assert last and max(last) <= condensing.FEW
+    until(lambda: live.committer.acknowledged == len(records(host)))
+    run.send("stop")
+    assert run.result() == 150

@@ -17,6 +17,7 @@ from nbflow.engine import inspect
 from nbflow.engine.host import Host
 from nbflow.engine.listing import Listing
 from nbflow.storage.memory import MemoryStorage
+from tests.engine.tools import until
 
 
 @nf.task
@@ -99,6 +100,21 @@ def test_the_journal_of_a_dead_owner_is_the_truth_and_is_read_once(
     for _ in range(3):
         assert by_id(listing.rows(host))["sum"].status is WorkflowStatus.SUCCESSFUL
     assert len(reads) == 1
+
+
+def test_a_run_that_nobody_has_touched_is_not_summed_up_again(host: Host, folder: Path) -> None:
+    nf.run(add.bind(1), workflow_id="rests")
+    nf.run(add.bind(2), workflow_id="goes on")
+    until(lambda: not host.runners, "the last states to be written")
+    for run in (folder / "runs").iterdir():
+        os.utime(run, (1e9, 1e9))  # else it may change once more within the same tick of the clock
+    before = {row.workflow_id: row for row in nf.list_runs()}
+    nf.run(add.bind(2), workflow_id="goes on")
+    after = {row.workflow_id: row for row in nf.list_runs()}
+    assert after["rests"] is before["rests"]
+    assert after["goes on"] is not before["goes on"]
+    nf.delete("rests")
+    assert [row.workflow_id for row in nf.list_runs()] == ["goes on"]
 
 
 def test_a_damaged_run_is_listed_with_its_trouble(host: Host, folder: Path) -> None:

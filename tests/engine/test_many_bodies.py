@@ -6,12 +6,14 @@ import asyncio
 import threading
 from typing import Any
 
+import pytest
+
 import nbflow as nf
 from nbflow.core.status import NodeStatus
 from nbflow.engine.bodies import SLICE
 from nbflow.engine.host import Host
 from nbflow.engine.lanes import AHEAD, FORESIGHT, Lane, Slot
-from tests.engine.tools import until
+from tests.engine.tools import Gate, until
 
 MANY = 3 * SLICE
 
@@ -143,6 +145,31 @@ def test_a_body_among_many_is_shown_as_running_when_it_lasts(host: Host) -> None
     until(lambda: state.counts[NodeStatus.RUNNING] == MANY, "all of them are shown")
     gate.set()
     assert run.result() == list(range(MANY))
+
+
+def test_bodies_behind_long_ones_are_shown_as_queued_though_they_were_handed_over(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+
+    @nf.task
+    def stay(i: int) -> int:
+        gate.wait()
+        return i
+
+    lane = host.lane(None)
+    monkeypatch.setattr(lane, "_foresee", lambda: AHEAD)  # as after many tiny ones
+    count = lane.slots + 20
+    run = nf.run_async([stay.bind(i) for i in range(count)])
+    state, bodies = host.runners[run.workflow_id].state, host.runners[run.workflow_id].bodies
+    gate.reached(lane.slots)
+    until(lambda: state.counts[NodeStatus.RUNNING] == lane.slots and not bodies._showing._untold, "they are shown")
+    assert len(bodies.running) == count, "all were handed over"
+    assert (state.counts[NodeStatus.RUNNING], state.counts[NodeStatus.QUEUED]) == (lane.slots, 20)
+    gate.open.set()
+    assert run.result() == list(range(count))
+    late = [node for node in run.state.nodes if node.node_id.startswith("stay")]
+    assert all(node.started <= node.ended for node in late)
 
 
 def test_a_body_that_stands_in_line_is_not_started_when_nobody_wants_it_any_more(host: Host) -> None:

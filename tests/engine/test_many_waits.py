@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import nbflow as nf
 from nbflow import api
+from nbflow.dag.event import Wait
 from nbflow.engine.clock import SystemClock
+from nbflow.engine.waits import AT_ONCE
 from nbflow.listeners import FileListener
-from tests.engine.tools import until
+from tests.engine.tools import Gate, until
 
 MANY = 10_000
 
@@ -44,6 +46,28 @@ def test_ten_thousand_waits_hold_no_thread_and_no_task_and_one_timer(host: Any) 
     assert run.state.counts["waiting"] == MANY - keys // 100
     run.cancel()
     assert run.status == "CANCELED"
+
+
+class Slow(nf.ButtonListener):
+    """A question that takes until the gate opens to be put."""
+
+    gate: ClassVar[Gate]
+
+    def wait(self, node_id: str, now: float, title: str, **rest: Any) -> Wait:
+        """Return the question."""
+        self.gate.wait()
+        return super().wait(node_id, now, title, **rest)
+
+
+def test_of_a_thousand_questions_only_some_are_being_put_at_once(host: Any) -> None:
+    engine, Slow.gate = api.default_host().engine, Gate()
+    before = engine.call(tasks)
+    run = nf.run_async([nf.wait_for_event(Slow, f"Question {i}?") for i in range(1000)], workflow_id="w")
+    Slow.gate.reached()
+    assert engine.call(tasks) - before <= AT_ONCE + 5, "each takes room in memory while it waits for a thread"
+    Slow.gate.open.set()
+    until(lambda: run.state.counts["waiting"] == 1000)
+    run.cancel()
 
 
 def test_a_thousand_who_look_for_files_share_one_look(host: Any) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from nbflow.errors import Fenced, StorageDamaged, StorageError
+from nbflow.storage import frames
 from nbflow.storage.base import Storage
 from nbflow.storage.chain import peek, read_chain
 from nbflow.storage.folder import FolderStorage
@@ -162,3 +165,21 @@ def test_a_reader_that_has_listed_before_a_compaction_reads_what_is_there_after_
     assert (chain.records, chain.damage) == ([json.loads(record(7))], "")
     assert peek(Stale(place, lambda: run.compact([record(8)], ())), place) == ("run", True)
     run.close()
+
+
+def test_who_asks_whether_a_condensed_run_is_there_decodes_a_record_and_not_the_run(
+    folder: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = filled(folder, 3)
+    run.compact([record(number) for number in range(5000)], ())
+    run.close()
+    decoded: list[int] = []
+
+    def loads(text: bytes) -> Any:
+        decoded.append(len(text))
+        return json.loads(text)
+
+    monkeypatch.setattr(frames, "json", SimpleNamespace(loads=loads))
+    assert folder.exists("run") and folder.send("run", {"id": "e", "key": "k"})
+    assert max(decoded, default=0) <= frames.FIRST
+    assert numbers(folder) == [*range(5000)] and max(decoded) > 20 * frames.FIRST

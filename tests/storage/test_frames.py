@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbflow.storage.frames import Frame, decode_frame, encode_frame, every_frame, scan
+from nbflow.storage.frames import FIRST, Frame, decode_frame, encode_frame, every_frame, glance, scan
 from tests import figures
 
 SALT = 0x1234ABCD
@@ -63,6 +63,26 @@ def test_a_log_cut_at_any_byte_gives_the_frames_before_the_cut_and_is_not_damage
         records, damage = found(LOG[:cut])
         assert damage == ""
         assert records == ALL[: sum(end <= cut for end in ends)]
+
+
+@pytest.mark.parametrize("length", [0, 10, FIRST - 20, 2 * FIRST])
+@pytest.mark.parametrize("others", [0, 1, 500])
+def test_a_glance_at_a_frame_tells_its_number_its_first_record_and_whether_there_are_more(
+    length: int, others: int
+) -> None:
+    raw = encode_frame(7, [json.dumps({"t": "seg", "text": "x" * length}), *['{"t":"y"}'] * others], SALT)
+    whole, glimpse = decode_frame(raw, 0, SALT), glance(raw, 0, SALT)
+    assert whole is not None and glimpse is not None
+    assert (glimpse.seq, glimpse.records[0], glimpse.end) == (7, whole.records[0], len(raw))
+    assert bool(glimpse.records[1:]) == bool(others)
+
+
+def test_a_glance_sees_a_broken_frame_as_broken() -> None:
+    raw = FRAMES[3]
+    for place in range(len(raw)):
+        broken = raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
+        assert glance(broken, 0, SALT) is None
+    assert glance(raw[:-1], 0, SALT) is None and glance(raw, 0, SALT ^ 1) is None
 
 
 def test_a_tail_of_nuls_is_a_torn_tail() -> None:

@@ -57,6 +57,15 @@ def test_a_unit_of_several_frames_comes_whole_or_not_at_all(
         assert numbers(folder) in ([*range(4)], [*range(20)])
 
 
+def test_who_reads_in_the_background_is_asked_to_pause_at_each_frame_and_holds_nothing(folder: FolderStorage) -> None:
+    filled(folder, 5, 3, 7).close()
+    pauses: list[int] = []
+    records = folder.read_run("run", lambda: pauses.append(1))
+    assert len(pauses) >= 15 - 3, "those that a header carries over are no frames of their own"
+    assert isinstance(records, Records) and all(isinstance(part, Span) or len(part) <= 1 for part in records._parts)
+    assert [found["n"] for found in records] == [*range(15)]
+
+
 def test_a_torn_tail_is_left_out_and_damage_is_told(folder: FolderStorage, decoded: int) -> None:
     filled(folder, 9).close()
     path = segment(folder, 1)
