@@ -1,4 +1,7 @@
-"""``python3 -m tests.golden make`` makes the folders of this version anew, in one archive. Do that before a release."""
+"""``python3 -m tests.golden make`` makes the folders of this version anew, in one archive. Do that before a release.
+
+Do it with each Python that there is: what one stored, the others must open, too. Only cloudpickle has to be there.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ def make() -> None:
     shutil.rmtree(NEUTRAL, ignore_errors=True)
     for package in ("nbflow", "tests"):
         shutil.copytree(ROOT / package, NEUTRAL / package, ignore=shutil.ignore_patterns("__pycache__", "*.tar.xz"))
-    environment = {**os.environ, "PYTHONPATH": str(NEUTRAL), "NBFLOW_SIGNING_KEY": programs.KEY}
+    path = os.pathsep.join([str(NEUTRAL), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "NBFLOW_SIGNING_KEY": programs.KEY}
     command = [sys.executable, "-m", "tests.golden", "pack", str(archive)]
     subprocess.run(command, cwd=NEUTRAL, env=environment, check=True)
     shutil.rmtree(NEUTRAL)

@@ -1,7 +1,8 @@
-"""Folders that older versions made: this one lists them, shows them, answers them, and goes on with them."""
+"""Folders of older versions and other Pythons: this one lists them, shows them, answers them, goes on with them."""
 
 from __future__ import annotations
 
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 import nbflow as nf
 from nbflow.engine.inspect import read
-from nbflow.errors import SignatureError
+from nbflow.errors import SignatureError, WorkflowNotResumableError
 from nbflow.rules import NotificationClient
 from nbflow.storage.folder import FolderStorage
 from tests import figures, leaks
@@ -22,6 +23,14 @@ STATUSES = {
     "done": "SUCCESSFUL", "failed/über 1": "FAILED", "waiting": "RESUMABLE", "grown": "SUCCESSFUL",
     "canceled": "CANCELED", "machine": "RESUMABLE", "condensed": "RESUMABLE", "flow": "RESUMABLE",
 }  # fmt: skip
+
+
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def python_of(archive: Path) -> str:
+    """Return which Python made an archive."""
+    return archive.name.removesuffix(".tar.xz").rpartition("-py")[2]
 
 
 def name_of(param: tuple[Path, str]) -> str:
@@ -46,6 +55,20 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 def test_there_is_an_archive_and_it_is_small() -> None:
     assert ARCHIVES and all(archive.stat().st_size < 200_000 for archive in ARCHIVES)
+
+
+def test_there_are_archives_of_other_pythons() -> None:
+    assert {python_of(archive) for archive in ARCHIVES} >= {"3.11", "3.12", "3.13"}
+
+
+def test_stored_code_of_another_python_is_refused_before_it_is_loaded(golden: FolderStorage) -> None:
+    made = str(read(golden, "waiting").environment["python"]).rpartition(".")[0]
+    if made == HERE:
+        nf.resume_async("waiting").detach()
+        return
+    with pytest.raises(WorkflowNotResumableError, match=f"Python {made}.*run the cell"):
+        nf.resume_async("waiting")
+    assert {name: str(status) for name, status in nf.list_all()} == STATUSES
 
 
 def test_it_is_listed_and_shown(golden: FolderStorage) -> None:

@@ -45,7 +45,8 @@ MUTANTS = [
     Mutant(
         "a body does not wait for the record of its start", ONCE, "nbflow/engine/bodies.py",
         (("self.runner.write(started, then=lambda: self._enter(body, task))",
-          "self.runner.write(started)\n            self._enter(body, task)"),), GRAPHS,
+          "self.runner.write(started)\n            self._enter(body, task)"),),
+        _tests("tests/engine/test_bodies.py", "-k", "finds_its_start"),
     ),
     Mutant(
         "a body enters though it was stopped meanwhile", LIVE, "nbflow/engine/bodies.py",
@@ -106,11 +107,11 @@ MUTANTS = [
     Mutant(
         "two answers at once", QUESTION, "nbflow/engine/events.py",
         (("    async with runner.waits.answering:", "    if True:"),),
-        _tests("tests/engine/test_events.py"),
+        _tests("tests/engine/test_events.py", "-k", "two_answers_at_once"),
     ),
     Mutant(
         "everybody is told again by the next owner", TOLD, "nbflow/engine/notify.py",
-        ((" if place not in node.told]", "]"),), _tests("tests/engine/test_notify.py", "-k", "each_of_a_list"),
+        ((" if place not in node.told]", "]"),), _tests("tests/engine/test_notify.py", "-k", "nobody_else"),
     ),
     Mutant(
         "a timer is early", TIMER, "nbflow/engine/clock.py",

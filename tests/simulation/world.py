@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from nbflow.engine import clock, condensing, ears, keeper
+from nbflow.engine import clock, committer, condensing, ears, keeper
 from nbflow.engine.host import Host
 from nbflow.storage import doorbell, ownership, streams
 from nbflow.storage.folder import FolderStorage
@@ -245,8 +245,9 @@ def simulated(seed: int) -> Iterator[World]:
             (uuid, "uuid4", lambda: uuid.UUID(int=names.getrandbits(128), version=4)),
             (threading, "Lock", _lock),
             (clock, "SLICE", world.random.choice((0.5, 30.0))),
+            (committer, "SLOW_SECONDS", 0.1),  # else one slow commit would leave the next ones with the loop
             (keeper, "TICK", world.random.choice((0.1, 1.0, 5.0))),
-            (keeper, "CALM", world.random.choice((5.0, 60.0))),
+            (keeper, "RESTING", world.random.choice((1, 4))),
             (ears, "Bell", Bells(world).make),
             (ears, "is_local", lambda folder: True),
             (condensing, "AFTER", world.random.choice((8, 30, 20_000))),
