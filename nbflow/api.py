@@ -84,7 +84,7 @@ def run_async(
     inputs = (args, kwargs)
     opening = host.engine.start(host.run, workflow_id, dag, inputs, metadata, door.task_context(), takeover, choices)
     if not host.engine.inside:
-        opening.result()
+        outputs.opened(host, workflow_id, opening)
     return Run(host, workflow_id, opening)
 
 
@@ -122,7 +122,7 @@ def resume_async(workflow_id: str, *, takeover: bool = False) -> Run:
     opening = host.engine.start(host.resume, workflow_id, door.task_context(), takeover)
     if not host.engine.inside:
         try:
-            opening.result()
+            outputs.opened(host, workflow_id, opening)
         except WorkflowNotFoundError as error:
             raise WorkflowNotResumableError(workflow_id, str(error)) from error
     return Run(host, workflow_id, opening)
@@ -238,9 +238,12 @@ def wait(runs: Iterable[Run], *, num_returns: int = 1, timeout: float | None = N
     [<run 'soon-there' SUCCESSFUL>]
     >>> never.cancel()
     """
+    default_host().engine.refuse_inside()
     waiting = list(runs)
     if not 0 < num_returns <= len(waiting):
         raise ValueError(f"num_returns must be between 1 and the number of runs ({len(waiting)}), not {num_returns}.")
+    for each in waiting:
+        each._make_room()
     door.wait_some([each._outcome() for each in waiting], num_returns, timeout)
     ready = [each for each in waiting if each._outcome().done()]
     return ready, [each for each in waiting if each not in ready]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .engine.context import task_context as copy_for_tasks
@@ -137,8 +139,19 @@ def wait_sync(future: concurrent.futures.Future[Any], timeout: float | None = No
         raise error.with_traceback(None) from error.__cause__
 
 
+def ask(run: Run, future: concurrent.futures.Future[Any], timeout: float | None = None) -> Any:
+    """Block until a future is done, and meanwhile ask the questions of a run line by line. As ``wait_sync``."""
+    __tracebackhide__ = True
+    from . import asking
+
+    return asking.wait(run, future, timeout)
+
+
 def wait_some(futures: Sequence[concurrent.futures.Future[Any]], count: int, timeout: float | None = None) -> None:
     """Block until so many futures are done, or ``timeout`` seconds; buttons and forms work meanwhile."""
+    if not in_kernel() and sys.platform != "win32":
+        _wait_for_some(futures, count, timeout)
+        return
     enough: concurrent.futures.Future[None] = concurrent.futures.Future()
     done: list[Any] = []
     lock = threading.Lock()
@@ -155,6 +168,17 @@ def wait_some(futures: Sequence[concurrent.futures.Future[Any]], count: int, tim
         wait_sync(enough, timeout)
     except TimeoutError:
         pass
+
+
+def _wait_for_some(futures: Sequence[concurrent.futures.Future[Any]], count: int, timeout: float | None) -> None:
+    """Wait without leaving anything at the futures: whoever asks again and again would fill the memory."""
+    pending: Iterable[concurrent.futures.Future[Any]] = futures
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while sum(future.done() for future in futures) < count:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            return
+        _, pending = concurrent.futures.wait(pending, left, concurrent.futures.FIRST_COMPLETED)
 
 
 def _wait_plainly(future: concurrent.futures.Future[Any], timeout: float | None) -> Any:
@@ -223,12 +247,28 @@ class Stop:
 
 
 async def wait_async(future: concurrent.futures.Future[Any]) -> Any:
-    """Await a future of the engine on any loop; in a notebook, buttons and forms work meanwhile."""
+    """Await a future of the engine on any loop; in a notebook, buttons and forms work meanwhile.
+
+    Whoever gives the await up, as ``asyncio.wait_for`` does, leaves the future alone.
+    """
     if in_kernel():
         from .notebook import comms
 
         return await comms.wait_async(future)
-    return await asyncio.wrap_future(future)
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def resolve() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def wake(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed before the future was done
+            loop.call_soon_threadsafe(resolve)
+
+    future.add_done_callback(wake)
+    await done  # not asyncio.wrap_future: that would cancel the future with the await
+    return future.result()
 
 
 def questions() -> tuple[str, str]:

@@ -50,12 +50,14 @@ class Flow(FlowDefinition):
 
     def run(
         self, workflow_id: str | None = None, *, event: Any = None, metadata: dict[str, Any] | None = None,
-        takeover: bool = False,
+        takeover: bool = False, on_change: str = "keep",
     ) -> dict[str, Any]:  # fmt: skip
         """Run the flow and return the value of the latest successful execution of each task, by name.
 
-        With a ``workflow_id`` that was used, that run goes on, with the tasks and rules given now. ``event`` is given
-        to the tasks that start with the flow. Otherwise as ``nbflow.run``.
+        With a ``workflow_id`` that was used, that run goes on, with the tasks and rules given now. One that has
+        succeeded with other functions, or another ``event``, does as ``on_change`` says: "keep" its values, with a
+        notice; "rerun", begin the flow anew; "error" (WorkflowChangedError). ``event`` is given to the tasks that start
+        with the flow. Otherwise as ``nbflow.run``.
 
         >>> from nbflow.rules import Flow
         >>> flow = Flow("sums")
@@ -66,16 +68,18 @@ class Flow(FlowDefinition):
         {'add': 2}
         """
         found: dict[str, Any] = api.run(
-            self._graph(event), workflow_id=workflow_id, metadata=metadata, takeover=takeover
+            self._graph(event), workflow_id=workflow_id, metadata=metadata, takeover=takeover, on_change=on_change
         )
         return found
 
     def run_async(
         self, workflow_id: str | None = None, *, event: Any = None, metadata: dict[str, Any] | None = None,
-        takeover: bool = False,
+        takeover: bool = False, on_change: str = "keep",
     ) -> Run:  # fmt: skip
         """Start a run of the flow in the background and return its handle. As ``run`` otherwise."""
-        return api.run_async(self._graph(event), workflow_id=workflow_id, metadata=metadata, takeover=takeover)
+        return api.run_async(
+            self._graph(event), workflow_id=workflow_id, metadata=metadata, takeover=takeover, on_change=on_change
+        )
 
     def trigger(
         self, event_key: str | Iterable[str] | None = None, *, one_per: Callable[[Any], Any] | None = None,

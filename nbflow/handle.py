@@ -7,7 +7,7 @@ import concurrent.futures
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from . import asking, door
+from . import door, views
 from .core.codec import decode
 from .core.status import NodeStatus, WorkflowStatus
 from .core.story import story
@@ -17,14 +17,10 @@ from .engine.machines.acts import MachineActs
 from .engine.machines.doors import key_of
 from .engine.patience import human_timeout
 from .engine.runner import Runner
+from .engine.voice import current
 from .errors import (
     WorkflowError,
 )
-from .views.diff import told
-from .views.dot import to_dot
-from .views.html import to_bundle
-from .views.snapshot import Snapshot
-from .views.table import to_dataframe
 
 if TYPE_CHECKING:
     import graphviz
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
     from .core.state import RunState
     from .engine.events import Receipt
     from .engine.host import Host
+    from .views.snapshot import Snapshot
 
 
 class Run(FlowActs, MachineActs):
@@ -58,16 +55,18 @@ class Run(FlowActs, MachineActs):
         __tracebackhide__ = True
         self._host.engine.refuse_inside()
         self._mind_people()
+        self._make_room()
         timeout = self._glance(timeout)
         loop = door.running_loop()
         if loop is not None and self._host.pins_tasks(self.workflow_id, loop):
             return door.wait_nested(self._outcome(), timeout)
         if door.can_ask():
-            return asking.wait(self, self._outcome(), timeout)
+            return door.ask(self, self._outcome(), timeout)
         return door.wait_sync(self._outcome(), timeout)
 
     def __await__(self) -> Generator[Any, None, Any]:
         self._mind_people()
+        self._make_room()
         return self._awaited().__await__()
 
     async def _awaited(self) -> Any:
@@ -112,7 +111,7 @@ class Run(FlowActs, MachineActs):
         self._show()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return to_bundle(self._snapshot())
+        return views.to_bundle(self._snapshot())
 
     def freeze(self) -> None:
         """Replace the live views of this run in the notebook by a still picture, which needs no kernel and no script.
@@ -129,6 +128,16 @@ class Run(FlowActs, MachineActs):
         live = self._host.runners.get(self.workflow_id)
         if live is not None:
             self._host.engine.post(lambda: live.mind_people(seconds))
+
+    def _make_room(self) -> None:
+        """Where a task waits for this run, let it stand in its way no more."""
+        voice = current.get()
+        if voice is None:
+            return
+        if self._opening is not None:
+            self._opening.add_done_callback(lambda _: voice.waits_for(self.workflow_id))
+        elif self.workflow_id in self._host.runners:
+            voice.waits_for(self.workflow_id)
 
     def done(self) -> bool:
         """Tell whether the run has ended."""
@@ -207,7 +216,7 @@ class Run(FlowActs, MachineActs):
         state = self.state
         if node not in state.index:
             raise ValueError(f"No such node {node!r} in run {self.workflow_id!r}.")
-        return told(state, state.index[node])
+        return views.told(state, state.index[node])
 
     def logs(self, node: str) -> str:
         """Return what a task has printed: its last 200 lines, of all its attempts, also after a restart.
@@ -232,16 +241,16 @@ class Run(FlowActs, MachineActs):
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the nodes as a DataFrame, one row each: node, state, attempts, times (UTC), seconds, value, error."""
-        return to_dataframe(self._snapshot())
+        return views.to_dataframe(self._snapshot())
 
     def to_dot(self) -> graphviz.Digraph:
         """Return the graph as a ``graphviz.Digraph``; its ``source`` needs no ``dot`` program."""
-        return to_dot(self._snapshot())
+        return views.to_dot(self._snapshot())
 
     def _snapshot(self) -> Snapshot:
         live = self._host.runners.get(self.workflow_id)
         if live is None or self._host.engine.inside:
-            return Snapshot.of(self.state, self._host.clock.time())
+            return views.Snapshot.of(self.state, self._host.clock.time())
         return self._host.engine.call(_snapshot, live)
 
     def __repr__(self) -> str:
@@ -313,7 +322,8 @@ class Run(FlowActs, MachineActs):
         """Go on with a failed or dead run, with its stored graph and code; return a handle."""
         context = door.task_context()
         opening = self._host.engine.start(self._host.resume, self.workflow_id, context)
-        opening.result()
+        if not self._host.engine.inside:
+            outputs.opened(self._host, self.workflow_id, opening)
         return Run(self._host, self.workflow_id, opening)
 
     def delete(self) -> None:
@@ -328,4 +338,4 @@ class Run(FlowActs, MachineActs):
 
 
 async def _snapshot(runner: Runner) -> Snapshot:
-    return Snapshot.of(runner.state, runner.now())
+    return views.Snapshot.of(runner.state, runner.now())

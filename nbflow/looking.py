@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from . import door
 from .api import check_id, status_of
 from .core.status import WorkflowStatus
 from .engine import inspect, outputs
+from .engine.host import Host
 from .engine.listing import Listing
 from .errors import WorkflowError
 from .handle import Run
@@ -35,6 +38,11 @@ def list_all(status_filter: WorkflowStatus | str | set[Any] | None = None) -> li
     return [pair for pair in found if wanted is None or pair[1] in wanted]
 
 
+_LISTING = threading.Lock()
+_listings: WeakKeyDictionary[Host, Listing] = WeakKeyDictionary()
+"""Of each host what was listed before: of ten thousand runs most have not changed since."""
+
+
 def list_runs() -> RunList:
     """Return all runs of the storage, the last changed first: a table in a notebook and in a terminal.
 
@@ -49,7 +57,9 @@ def list_runs() -> RunList:
     """
     host = default_host()
     host.engine.refuse_inside()
-    return RunList(Listing().rows(host), near(host.storage.url))
+    with _LISTING:
+        rows = _listings.setdefault(host, Listing()).rows(host)
+    return RunList(rows, near(host.storage.url))
 
 
 def get_status(workflow_id: str) -> WorkflowStatus:
@@ -67,7 +77,8 @@ def get_status(workflow_id: str) -> WorkflowStatus:
 def get_output(workflow_id: str, *, task_id: str | None = None) -> Any:
     """Return the value of a run, or of one of its tasks, waiting for it while the run is live here.
 
-    Raises ValueError for an unknown run or task and for a value that was not stored, and what ``Run.result`` raises.
+    Raises ValueError for an unknown run or task, for a value that was not stored, and for a run that is canceled or
+    was let go, before or meanwhile; WorkflowExecutionError for what failed.
 
     >>> import nbflow as nf
     >>> add = nf.task(lambda a, b: a + b, name="add")

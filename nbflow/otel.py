@@ -163,4 +163,4 @@ def _present() -> Any:
 
 
 def _nanoseconds(at: float) -> int:
-    return int(at * 1000) * 1_000_000
+    return round(at * 1000) * 1_000_000

@@ -6,6 +6,8 @@ from typing import Any
 
 from . import api, door
 from .dag.checked import check_metadata
+from .engine import outputs
+from .engine.beginning import chosen
 from .engine.machines import beginning
 from .engine.machines.acts import HistoryEvent
 from .handle import Run
@@ -21,6 +23,7 @@ def start_workflow(
     type: Workflow | str | None = None, workflow_id: str | None = None, id: str | None = None,
     workflow_input: Any = None, input: Any = None, timeout: Duration | None = None,
     metadata: dict[str, Any] | None = None, existing: str = beginning.RESUME, takeover: bool = False,
+    on_change: str = "keep",
 ) -> Run:  # fmt: skip
     """Start a run of a state machine and return its handle, once it is stored.
 
@@ -31,8 +34,10 @@ def start_workflow(
 
     Of a run that has the id, ``existing="resume"`` goes on with one that is not over, with the handlers in the notebook
     now, and begins anew in the place of one that is over (succeeded, canceled, chose to fail); ``"return"`` keeps one
-    that is over; ``"restart"`` begins anew in any case; ``"error"`` raises WorkflowStillActiveError. Raises RunIsLive
-    when it is under way, TypeError for an input that does not fit, WorkflowTypeNotRegisteredError.
+    that is over; ``"restart"`` begins anew in any case; ``"error"`` raises WorkflowStillActiveError. Of one that
+    ``"return"`` would keep, and that succeeded with other handlers or another input, ``on_change`` decides: "keep" it;
+    "rerun", begin anew; "error" (WorkflowChangedError). Raises RunIsLive when it is under way, TypeError for an input
+    that does not fit, WorkflowTypeNotRegisteredError.
 
     >>> import nbflow as nf
     >>> hello = nf.Workflow("Hello")
@@ -46,25 +51,25 @@ def start_workflow(
     name = _one("an id", workflow_id=workflow_id, id=id)
     given = beginning.arguments(definition, _one("an input", workflow_input=workflow_input, input=input))
     options = {"timeout": None if timeout is None else seconds_of(timeout)}
-    return _start(definition, name, given, options, metadata, existing, takeover)
+    return _start(definition, name, given, options, metadata, existing, takeover, on_change)
 
 
 def _start(
     definition: Workflow, name: str | None, given: dict[str, Any], options: dict[str, Any],
-    metadata: dict[str, Any] | None, existing: str, takeover: bool,
+    metadata: dict[str, Any] | None, existing: str, takeover: bool, on_change: str,
 ) -> Run:  # fmt: skip
     if existing not in beginning.EXISTING:
         raise ValueError(f"existing is one of {', '.join(map(repr, beginning.EXISTING))}, not {existing!r}")
-    host = default_host()
+    host, choices = default_host(), chosen(on_change, beginning.RESUME, None)
     name = api.check_id(name) if name is not None else api.new_id()
     metadata = None if metadata is None else check_metadata(metadata)
     context = door.task_context()
     opening: Any = host.engine.start(
-        beginning.begin, host, definition, name, given, options, metadata, context, existing, takeover
+        beginning.begin, host, definition, name, given, options, metadata, context, existing, takeover, choices
     )
     if host.engine.inside:
         return Run(host, name, opening)
-    return Run(host, name, opening if opening.result() is not None else None)
+    return Run(host, name, opening if outputs.opened(host, name, opening) is not None else None)
 
 
 class Client:

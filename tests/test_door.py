@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import threading
 import traceback
@@ -53,8 +54,36 @@ def test_so_many_futures_are_waited_for_and_no_more() -> None:
     assert not futures[3].done()
 
 
+def test_who_gives_up_awaiting_a_run_takes_its_outcome_from_nobody() -> None:
+    run = nf.run_async(nf.wait_for_event("go"), workflow_id="w")
+
+    async def impatient() -> None:
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(run, 0.01)
+
+    async def patient() -> object:
+        waiting = asyncio.ensure_future(asyncio.wait_for(run, LONG))
+        await asyncio.sleep(0)
+        run.send("go", 7)
+        return await waiting
+
+    asyncio.run(impatient())
+    assert asyncio.run(patient()) == 7
+    assert run.result(LONG) == 7
+
+
 def test_waiting_for_some_ends_when_the_time_is_up() -> None:
     door.wait_some([Future()], 1, 0.01)
+
+
+def test_who_asks_again_and_again_leaves_nothing_at_what_is_waited_for() -> None:
+    future, done = Future(), Future()
+    done.set_result(1)
+    for _ in range(3):
+        door.wait_some([future, done, done], 3, 0.001)
+    door.wait_some([future, done, done], 2, LONG)
+    assert not future._done_callbacks and not future._waiters
 
 
 @pytest.mark.parametrize("again", [1, 3])

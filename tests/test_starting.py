@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import nbflow as nf
-from nbflow.errors import WorkflowNotFoundError
+from nbflow.errors import WorkflowCancellationError, WorkflowChangedError, WorkflowNotFoundError
 from nbflow.machine import Client
 from nbflow.testing import MemoryStorage
 
@@ -92,3 +92,44 @@ def test_settle_gives_up_when_a_handler_takes_long() -> None:
     with pytest.raises(TimeoutError, match=r"still at work after 0\.05 seconds"):
         run.settle(0.05)
     run.terminate()
+
+
+def doubler(factor: int) -> nf.Workflow:
+    workflow = nf.Workflow("Double")
+
+    @workflow.start()
+    async def start(ctx: Any, number: int) -> Any:
+        return ctx.next.complete(factor * number)
+
+    return workflow
+
+
+def test_a_run_that_is_kept_is_begun_anew_or_refused_when_its_code_or_input_has_changed() -> None:
+    def start(factor: int, number: int, **more: Any) -> Any:
+        found = nf.start_workflow(
+            doubler(factor), workflow_id="d", workflow_input={"number": number}, existing="return", **more
+        )
+        return found.result(20)
+
+    assert start(2, 5) == 10
+    assert start(2, 5, on_change="error") == 10
+    assert start(3, 5) == 10
+    for factor, number in ((3, 5), (2, 6)):
+        with pytest.raises(WorkflowChangedError):
+            start(factor, number, on_change="error")
+    assert nf.get_output("d") == 10
+    assert start(3, 6, on_change="rerun") == 18
+    assert start(3, 6, on_change="error") == 18
+    with pytest.raises(ValueError, match="on_change='never'"):
+        start(3, 6, on_change="never")
+
+
+def test_a_canceled_run_is_kept_whatever_has_changed() -> None:
+    first = nf.start_workflow(adder(), workflow_id="s", workflow_input={"a": 1, "b": -1})
+    first.cancel()
+    with pytest.raises(WorkflowCancellationError):
+        first.result(20)  # its handler may be at work still
+    run = nf.start_workflow(
+        adder(), workflow_id="s", workflow_input={"a": 2, "b": -1}, existing="return", on_change="rerun"
+    )
+    assert run.status == "CANCELED"

@@ -131,6 +131,8 @@ def _arguments(command: str, places: list[str], path: str | None) -> list[tuple[
         return [(entry.workflow_id, _about(entry.status)) for entry in storage.list_runs()]
     if command in ("story", "logs") and len(places) == 1:
         return _nodes(storage, places[0])
+    if command == "cancel-wait" and len(places) == 1:
+        return [(name, about) for name, about in _nodes(storage, places[0]) if about == NodeStatus.WAITING]
     if command in ("answer", "send"):
         return _questions(storage, places) if command == "answer" else _keys(storage, places)
     return []

@@ -21,6 +21,7 @@ _HOMES = {
     "answer": "say:answer",
     "resume": "steer:resume",
     "cancel": "steer:cancel",
+    "cancel-wait": "steer:cancel_wait",
     "delete": "steer:delete",
     "salvage": "steer:salvage",
     "sign": "steer:sign",

@@ -21,6 +21,7 @@ COMMANDS = {
     "answer": "answer a question of a run",
     "resume": "go on with a failed or stopped run, here",
     "cancel": "cancel a run, wherever it is live",
+    "cancel-wait": "end one wait of a run without an event",
     "delete": "delete a run and all that is stored of it",
     "salvage": "go on from what can be read of a damaged run",
     "sign": "sign a run that is not signed, as it stands",
@@ -69,6 +70,8 @@ _WIDE = {
     "resume": "The stored graph and code are used. A run that waits for a person asks at this terminal. Ctrl-C\n"
     "lets the run go: nothing is lost. Modules are also looked for in the present folder.",
     "cancel": "Final. The process that has the run does it; of a run that nobody has, it is done here.",
+    "cancel-wait": "The wait gets its default, a question its on_timeout. Without one it fails, and with it the run,\n"
+    "unless something catches that. The process that has the run does it; a run that nobody has has no open wait.",
     "delete": "A live run is canceled first: nbflow cancel RUN. Without a terminal nothing is asked.",
     "salvage": "No file is changed or removed; what lay behind the damage stays beside it.",
     "sign": "For a folder whose runs must be signed (NBFLOW_SIGN=1). Whoever could write to it may have put code into\n"
@@ -164,6 +167,12 @@ def _cancel(each: argparse.ArgumentParser) -> None:
     each.add_argument("--by", metavar="NAME", default=who(), help="who says so; recorded, not checked")
 
 
+def _cancel_wait(each: argparse.ArgumentParser) -> None:
+    _run(each)
+    each.add_argument("wait", metavar="WAIT", help="the id of the node that waits, or the title of its question")
+    each.add_argument("--by", metavar="NAME", default=who(), help="who says so; recorded, not checked")
+
+
 def _delete(each: argparse.ArgumentParser) -> None:
     _run(each)
     each.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -192,6 +201,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "answer": _answer,
     "resume": _resume,
     "cancel": _cancel,
+    "cancel-wait": _cancel_wait,
     "delete": _delete,
     "sign": _delete,
     "serve": _serve,

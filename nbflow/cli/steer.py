@@ -1,4 +1,4 @@
-"""Steering: go on with a run, cancel it, delete it, save what can be read of it, sign it, and serve all of them."""
+"""Steering: go on with a run, cancel it or a wait of it, delete, salvage and sign it, and serve all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from .. import __version__, api, home
 from ..core.status import WorkflowStatus
-from ..engine import ending
+from ..engine import ending, wait_ends
 from ..engine.host import Host
 from ..engine.runner import Runner
 from ..errors import WorkflowExecutionError
@@ -143,6 +143,22 @@ def cancel(args: argparse.Namespace, out: Printer) -> Exit:
     with host_on(storage) as host:
         ending.cancel(host, args.run, args.by)
     return _done(out, args.run, "canceled")
+
+
+def cancel_wait(args: argparse.Namespace, out: Printer) -> Exit:
+    """End one open wait without an event, in the process that has the run."""
+    storage = storage_at(args.storage)
+    entry_of(storage, args.run)
+    with host_on(storage) as host:
+        try:
+            wait_ends.cancel_wait(host, args.run, args.wait, args.by)
+        except ValueError as error:  # it names the waits that are open
+            raise CommandError(Exit.NOT_FOUND, str(error)) from error
+    if out.as_json:
+        out.json({"run": args.run, "wait": args.wait, "status": "ENDED"})
+    else:
+        out.line(f"{words.name(args.run)}: {words.name(args.wait)} waits no more")
+    return Exit.OK
 
 
 def delete(args: argparse.Namespace, out: Printer) -> Exit:

@@ -246,7 +246,11 @@ class RunState:
 
     def _on_run_succeeded(self, record: r.RunSucceeded, _: list[Command]) -> None:
         if self.move_run(record):
-            self.ended, self.undelivered = record.at, record.undelivered
+            self.ended, self.undelivered = record.at, self._left(record)
+
+    def _left(self, record: r.RunSucceeded | r.RunCanceled) -> tuple[str, ...]:
+        """Return the ids of the events that nobody took, with those that came while the end was written down."""
+        return tuple(dict.fromkeys((*record.undelivered, *(event.event_id for event in self.inbox.waiting()))))
 
     def _on_run_failed(self, record: r.RunFailed, commands: list[Command]) -> None:
         if self.move_run(record):
@@ -255,7 +259,7 @@ class RunState:
 
     def _on_canceled(self, record: r.RunCanceled, commands: list[Command]) -> None:
         if self.move_run(record):
-            self.ended, self.undelivered = record.at, record.undelivered
+            self.ended, self.undelivered = record.at, self._left(record)
             flow.cancel(self, commands)
 
     def _on_detached(self, record: r.RunDetached, commands: list[Command]) -> None:

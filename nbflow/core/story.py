@@ -93,5 +93,5 @@ def _kept(state: RunState, index: int, record: r.Record) -> str:
     waiting = {event.event_id for event in state.inbox.waiting() if event.key == wait.key}
     if isinstance(record, r.EventReceived):
         return "; nobody waits for it now, so it is kept" if record.event_id in waiting else ""
-    left = waiting.intersection(record.undelivered) if isinstance(record, r.RunSucceeded | r.RunCanceled) else ()
+    left = waiting if isinstance(record, r.RunSucceeded | r.RunCanceled) else ()
     return f"; nobody took {', '.join(map(repr, sorted(left)))} for {wait.key!r}" if left else ""

@@ -22,8 +22,8 @@ from .source import definition, form, unit_of
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _CONTAINERS = (list, tuple, set, frozenset, dict)
-MOST_ITEMS = 1000
-"""A container with more is known by its type and its length."""
+MOST_ITEMS, DEEPEST = 1000, 50
+"""A container with more, or one that is nested deeper, is known by its type and its length."""
 MOST_TEXT = 8000
 """Characters of source that are kept for people to look at."""
 MOST_VALUE = 200
@@ -69,6 +69,7 @@ class _Walk:
         self._shown: set[str] = set()
         """The classes whose text has that of their methods."""
         self._values: dict[str, str] = {}
+        self._depth = 0
 
     def text(self) -> str:
         """Return the source that was met, the outermost function first, then the values by name."""
@@ -106,8 +107,9 @@ class _Walk:
 
     def _container(self, value: Any) -> None:
         self.parts.append(f"{type(value).__name__}{len(value)}")
-        if len(value) > MOST_ITEMS:
+        if len(value) > MOST_ITEMS or self._depth >= DEEPEST:
             return
+        self._depth += 1
         if isinstance(value, dict):
             for key in value:
                 self._each(key, value[key])
@@ -115,6 +117,7 @@ class _Walk:
             self.parts += sorted(repr(part) if isinstance(part, _PLAIN) else type(part).__name__ for part in value)
         else:
             self._each(*value)
+        self._depth -= 1
 
     def _object(self, value: Any) -> None:
         """Take in what an object is made of as far as that is code: a task, a wrapper, a definition, its class."""

@@ -28,13 +28,13 @@ def growth(value: Any) -> Any:
 
     A bare node counts, and so does a list, tuple or dict that holds nodes directly.
     """
-    if isinstance(value, Continuation):
+    kind = type(value)  # not isinstance: a proxy answers, or raises, for what is behind it
+    if issubclass(kind, Continuation):
         return value.dag
-    if isinstance(value, Node):
+    if issubclass(kind, Node):
         return value
-    kind = type(value)
-    if kind in (list, tuple) and any(isinstance(part, Node) for part in value):
+    if kind in (list, tuple) and any(issubclass(type(part), Node) for part in value):
         return value
-    if kind is dict and any(isinstance(part, Node) for part in value.values()):
+    if kind is dict and any(issubclass(type(part), Node) for part in value.values()):
         return value
     return None

@@ -14,6 +14,7 @@ from . import mended
 from .environment import difference, environment, owner
 from .folding import fold
 from .growing import code_records, node_records, store_sealed
+from .keys import refuse_shared
 
 if TYPE_CHECKING:
     from ..core.state import RunState
@@ -76,7 +77,8 @@ def begin(
     graph = compile_graph(root, found.book.key_of, lambda sealed: store_sealed(sealed, journal), inputs=inputs)
     codes, notices = code_records(found.book, journal)
     fresh = state.status is None
-    if fresh:
+    if fresh:  # a run that is stored goes on as it was begun
+        refuse_shared(graph, found.book)
         found.records.append(r.RunCreated(journal.workflow_id, root._name, now, metadata or {}, environment()))
     found.records += [opened(state, now, found.notices), *codes, *node_records(graph)]
     found.records.append(r.GraphCommitted(graph.output, None if fresh else metadata or None, choices.cleanup))
@@ -115,4 +117,5 @@ def used(workflow_id: str) -> WorkflowExistsError:
 
 def check_compiles(root: Node[Any], inputs: dict[int, Any]) -> None:
     """Raise what compiling a graph raises, before a run is deleted for it."""
-    compile_graph(root, CodeBook().key_of, lambda sealed: {}, inputs=inputs)
+    book = CodeBook()
+    refuse_shared(compile_graph(root, book.key_of, lambda sealed: {}, inputs=inputs), book)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.commands import StartTask
 from ..core.records import TaskStarted
+from ..core.remade import message_of
+from ..errors import SystemFailure
+from ..executors.base import Executor
+from ..executors.outcome import end_fork, presentable
 from .ends import Body, Ends, Returned, run_and_encode
 from .lanes import Lane, Slot
 from .parcels import Parcel
 from .resources import submitter
+from .showing import Showing
 from .streams import speaking
 
 if TYPE_CHECKING:
@@ -26,8 +32,8 @@ SLICE = 64
 """Bodies that start in one turn of the loop. The next ones start in the next turn, beside the ends of these: of ten
 thousand tiny ones only some are in memory at a time, which saves a third of their cost, and the loop stays at hand."""
 
-UNTOLD = 0.01
-"""Seconds after which a body that started among many others is shown as running; most have ended by then."""
+GRACE = 10.0
+"""Seconds that a body has to leave when it was stopped because its time was up: a coroutine may refuse to."""
 
 
 class Bodies:
@@ -41,7 +47,7 @@ class Bodies:
         self._room = SLICE
         self._is_async: dict[Task[Any, Any], bool] = {}
         self._many = False
-        self._untold: list[Body] = []
+        self._showing = Showing(runner, self.running)
         self.ends = Ends(runner, self.running)
 
     # ---- start ----
@@ -92,10 +98,12 @@ class Bodies:
     async def _start_unless_made(self, command: StartTask, task: Task[Any, Any], lane: Lane | None) -> None:
         """Start a body unless the cache has its result."""
         found = await self.runner.results.take(command.node, command.attempt)
-        if self._waiting.get(command.node) is command:
-            del self._waiting[command.node]
-            if not found:
-                self._start_in(lane, command, task)
+        if self._waiting.get(command.node) is not command:
+            self.runner.results.leave(command.node)  # stopped meanwhile: others shall not wait for what it would make
+            return
+        del self._waiting[command.node]
+        if not found:
+            self._start_in(lane, command, task)
 
     def _start_in(self, lane: Lane | None, command: StartTask, task: Task[Any, Any]) -> None:
         if lane is None:
@@ -131,19 +139,10 @@ class Bodies:
             self.runner.write(started, then=lambda: self._enter(body, task))
             return
         if self._many or (slot is not None and slot.early):
-            if not self._untold:
-                self.runner.loop.call_later(UNTOLD, self._tell)
-            self._untold.append(body)
+            self._showing.later(body)
         else:
-            self.runner.apply_volatile(TaskStarted(body.node, body.attempt, body.started))
+            self._showing.now(body)
         self._enter(body, task)
-
-    def _tell(self) -> None:
-        """Let the state know of the bodies that run still: of the tiny ones among many it need not hear twice."""
-        untold, self._untold = self._untold, []
-        for body in untold:
-            if self.running.get(body.node) is body:
-                self.runner.apply_volatile(TaskStarted(body.node, body.attempt, body.started))
 
     def _enter(self, body: Body, task: Task[Any, Any]) -> None:
         if self.running.get(body.node) is not body:
@@ -204,26 +203,31 @@ class Bodies:
     async def _run_async(
         self, body: Body, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
     ) -> None:
+        pid = os.getpid()
         try:
             value = await function(*args, **kwargs)
-        except asyncio.CancelledError as error:
-            if self.running.get(body.node) is body:
-                self.ends.failed(body, self.ends.cause(body, error))
         except BaseException as error:
-            self.ends.failed(body, error)
+            end_fork(pid, error)
+            if self.running.get(body.node) is body:  # else it was stopped, and this is how it left
+                self.ends.failed(body, self.ends.cause(body, presentable(error)))
         else:
+            end_fork(pid)
             self.ends.succeeded(body, Returned(value))
 
     def _call_in(
         self, lane: Lane, body: Body, task: Task[Any, Any], args: list[Any], kwargs: dict[str, Any], context: Context
     ) -> None:
         executor = lane.executor
-        if body.parcel is not None:
-            future = body.parcel.submit(task, body.node, args, kwargs, context)
-        else:
-            keep = task.settings.checkpoint is not False and not task.settings.catch_exceptions
-            submit = submitter(self.runner, lane, task)
-            future = submit(context.run, run_and_encode, self.runner.blobs, keep, task.function, args, kwargs)
+        try:
+            if body.parcel is not None:
+                future = body.parcel.submit(task, body.node, args, kwargs, context)
+            else:
+                keep = task.settings.checkpoint is not False and not task.settings.catch_exceptions
+                submit = submitter(self.runner, lane, task)
+                future = submit(context.run, run_and_encode, self.runner.blobs, keep, task.function, args, kwargs)
+        except Exception as error:
+            self.ends.failed(body, _not_taken(executor, body, error))
+            return
         body.stop, body.end = lambda: executor.stop(future), future
         limit = task.settings.timeout
         if limit is not None and body.parcel and body.parcel.may_queue:
@@ -259,6 +263,24 @@ class Bodies:
         for index in [*self._waiting, *self.running]:
             self.stop(index)
 
+    def give_way(self, index: int, attempt: int) -> None:
+        """Let others have the place of a body that waits for them: else those that it waits for might never start."""
+        body = self.running.get(index)
+        if body is None or body.attempt != attempt or body.slot is None or not body.slot.held:
+            return
+        lane = body.slot.lane
+        spare = getattr(lane.executor, "spare", None)
+        if spare is not None and body.end is not None:
+            spare(body.end)
+            body.leave_slot()
+        elif lane.running >= lane.slots and not lane.stands:
+            lane.stands = True
+            self.runner.notice(
+                f"{body.name!r} waits for another run and keeps its place on {lane.executor.name!r}, which has no "
+                "other one free: when all wait so, none goes on. executor='thread' makes room for what they wait for, "
+                "and an async task that awaits a run needs none."
+            )
+
     def halt(self, index: int) -> None:
         """Do not start a queued body; one that runs may finish."""
         if self._waiting.pop(index, None) is not None:
@@ -273,18 +295,24 @@ class Bodies:
         if self.running.get(body.node) is not body:
             return
         body.timed_out = limit
-        stopped = body.stop() if body.stop is not None else True
-        if not stopped:
-            abandoned = (
-                f"It runs in {_where(body)}, which nobody can stop: it is abandoned. Use executor='process' to have it "
-                "killed."
-            )
-            self.ends.failed(body, self.ends.timeout(body, abandoned))
+        if body.stop is None or body.stop():
+            stubborn = f"It was stopped, and had not ended {GRACE:g} seconds later"
+            body.timer = self.runner.loop.call_later(GRACE, self._abandon, body, stubborn)
+        else:
+            self._abandon(body, f"It runs in {_where(body)}, which nobody can stop")
+
+    def _abandon(self, body: Body, why: str) -> None:
+        if self.running.get(body.node) is body:
+            more = f"{why}: it is abandoned. Use executor='process' to have it killed."
+            self.ends.failed(body, self.ends.timeout(body, more))
 
     # ---- end ----
 
     def _finished(self, body: Body, future: Any) -> None:
-        self.ends.finished(body, future, self._await_more)
+        try:
+            self.ends.finished(body, future, self._await_more)
+        except Exception as error:  # some values raise when they are looked at
+            self.ends.failed(body, error)
 
     def _await_more(self, body: Body, awaitable: Any) -> None:
         self._await(body, _awaited, [awaitable], {}, speaking(self.runner, body.node, body.attempt))
@@ -292,6 +320,14 @@ class Bodies:
     async def drained(self) -> None:
         """Return when no body runs."""
         await self.ends.drained()
+
+
+def _not_taken(executor: Executor, body: Body, error: Exception) -> SystemFailure:
+    """Return the failure of a body that its executor did not take."""
+    why = f"{type(error).__name__}: {message_of(error)}"
+    failure = SystemFailure(f"The executor {executor.name!r} did not take {body.name!r}: {why}")
+    failure.__cause__ = error
+    return failure
 
 
 def _where(body: Body) -> str:

@@ -44,12 +44,17 @@ class Catching:
         self.runner.spawn(self.finish(command.node, error, node.started, self.runner.now(), node.attempt))
 
     async def finish(self, index: int, error: BaseException, started: float, ended: float, attempt: int) -> None:
-        """Write that a failure became a node's value."""
+        """Write that a failure became a node's value, or that this could not be stored."""
         runner = self.runner
         value: Any = (None, error)
         stored = None
         if runner.state.options(index).checkpoint is not False:
-            value, stored = await self.store(error)
+            try:
+                value, stored = await self.store(error)
+            except Exception as failure:
+                report = describe(failure, runner.blobs)
+                runner.write(r.TaskFailed(index, report, started, runner.now(), attempt))
+                return
         runner.memory.arrive(index, value)
         runner.write(r.TaskSucceeded(index, stored, started, ended, attempt, caught=True))
 

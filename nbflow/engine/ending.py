@@ -31,6 +31,8 @@ def cancel(host: Host, workflow_id: str, by: str = "", *, at_once: bool = False)
 
 async def _cancel(host: Host, workflow_id: str, by: str, at_once: bool = False) -> None:
     live = host.runners.get(workflow_id)
+    if live is not None and not live.closing:
+        await host.keeper.collect(live)  # what was sent until now is told as taken by nobody
     if live is not None and live.closing:
         await live.gone.wait()
         live = host.runners.get(workflow_id)
@@ -80,7 +82,11 @@ def _cancel_stored(host: Host, workflow_id: str, by: str, asked: bool) -> None:
         if _is_canceled(state, asked):
             return
         now = round(host.clock.time(), 3)
-        left = tuple(event.event_id for event in state.inbox.waiting())
+        mail = [str(item.event["id"]) for item in journal.poll_inbox() if not orders.is_order(item.event)]
+        left = (
+            *(event.event_id for event in state.inbox.waiting()),
+            *(event_id for event_id in mail if not state.inbox.knows(event_id)),
+        )
         records = [r.RunOpened(now), r.RunCanceled(now, by, left)]
         journal.append([encode(record) for record in records])
         state.handle_all(records)

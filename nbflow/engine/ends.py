@@ -15,6 +15,7 @@ from ..core.records import TaskAttemptFailed, TaskFailed, TaskSucceeded
 from ..dag.growth import growth
 from ..errors import StorageError, SystemFailure, TaskTimeout
 from ..executors.kept import Handle, Kept
+from ..executors.outcome import presentable
 from ..storage import values
 from ..storage.shared import Unseen
 from .failure import describe
@@ -98,7 +99,7 @@ class Ends:
         try:
             error = future.exception()
         except concurrent.futures.CancelledError:
-            error = asyncio.CancelledError()
+            error = presentable(asyncio.CancelledError())
         if error is not None:
             if isinstance(error, Unseen) and body.parcel is not None:
                 body.parcel.was_not_seen()

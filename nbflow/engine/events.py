@@ -21,11 +21,16 @@ from ..errors import EventRejected
 from ..storage import values
 from ..storage.base import Blobs, Storage
 from ..storage.inbox import MAX_EVENT_BYTES
+from . import keys
 from .machines.doors import door
 
 if TYPE_CHECKING:
     from .host import Host
     from .runner import Runner
+
+
+_ENDED = (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED)
+_STORED = "stored; the run takes it when it is live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,16 @@ def open_question(state: RunState, name: str) -> Node | None:
     return _asked(state, name, lambda node: node.status is NodeStatus.WAITING)
 
 
+def question_of(state: RunState, key: str) -> Node | None:
+    """Return the open question that an event of a key answers; none while a wait for such events stands first."""
+    return None if keys.holder(state, key) is False else open_question(state, key)
+
+
+def _over(state: RunState, key: str) -> Node | None:
+    """Return the node whose question an event of a key comes too late for, or None."""
+    return answered_question(state, key) if not state.waiting.get(key) and open_question(state, key) is None else None
+
+
 def answered_question(state: RunState, name: str) -> Node | None:
     """Return the node whose question of this key, node id or title is answered already, the oldest of several."""
     return _asked(state, name, lambda node: node.status.finished)
@@ -132,7 +147,7 @@ def check(state: RunState, key: str, payload: Any, by: str, at: float, source: s
         return payload, f"keys that begin with {RESERVED!r} are nbflow's own: use another"
     if len(state.inbox) >= MAX_PENDING and not state.waiting.get(key):
         return payload, f"{MAX_PENDING} events wait already for somebody to take them"
-    node = open_question(state, key)
+    node = question_of(state, key)
     if node is None or node.wait is None or node.wait.prompt is None:
         return payload, ""
     decision, reason = decide(node.wait.prompt, payload, by, at, source)
@@ -143,7 +158,7 @@ async def deliver(
     host: Host, runner: Runner, key: str, payload: Any, event_id: str | None, by: str, source: str
 ) -> Receipt:
     """Give an event to a live run and return its receipt once it is durable. On the engine's loop."""
-    if open_question(runner.state, key) is None:
+    if question_of(runner.state, key) is None:
         return await _deliver(host, runner, key, payload, event_id, by, source)
     async with runner.waits.answering:  # of two answers at once the second must find the first one durable
         return await _deliver(host, runner, key, payload, event_id, by, source)
@@ -155,24 +170,38 @@ async def _deliver(
     state, event_id = runner.state, event_id or uuid.uuid4().hex
     if state.inbox.knows(event_id):
         return Receipt("duplicate", "this id came before", event_id)
-    done = answered_question(state, key) if open_question(state, key) is None else None
+    done = _over(state, key)
     if done is not None:
         return Receipt("closed", _decided(done), event_id, done.node_id)
-    if runner.closed or state.status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
+    if state.status in _ENDED:
         return Receipt("closed", f"run {runner.workflow_id!r} is {state.status}", event_id)
-    payload, reason = check(state, key, payload, by, runner.now(), source)
+    if runner.closed:
+        return await _leave(host, runner, key, payload, event_id, by, source)
+    checked, reason = check(state, key, payload, by, runner.now(), source)
     if reason:
         return Receipt("rejected", reason, event_id)
-    refused, reason = runner.drivers.door(key, payload)
+    refused, reason = runner.drivers.door(key, checked)
     if refused:
         return Receipt(refused, reason, event_id)
     try:
-        stored = values.encode(payload, _Bounded(runner.blobs))
+        stored = values.encode(checked, _Bounded(runner.blobs))
     except EventRejected as error:
         return Receipt("rejected", str(error), event_id)
     became = await host.send(runner, event_id, key, stored, by, source)
+    if became.status == "closed" and state.status not in _ENDED:
+        return await _leave(host, runner, key, payload, event_id, by, source)
     node = "" if became.node is None else state.nodes[became.node].node_id
     return Receipt(became.status, reason, event_id, node)
+
+
+async def _leave(
+    host: Host, runner: Runner, key: str, payload: Any, event_id: str, by: str, source: str
+) -> Receipt:  # fmt: skip
+    """Leave an event for whoever owns the run next: it was let go, or lost, while the event was on its way."""
+    left = await asyncio.to_thread(leave, host.storage, runner.workflow_id, key, payload, event_id, by, source)
+    if left.status == "duplicate":  # it came into the journal with the last commit of this owner
+        return Receipt("queued", _STORED, event_id, at=left.at)
+    return left
 
 
 def _decided(node: Node) -> str:
@@ -197,10 +226,10 @@ def leave(
     state = read(storage, workflow_id) if state is None else state
     if state.inbox.knows(event_id):
         return Receipt("duplicate", "this id came before", event_id)
-    done = answered_question(state, key) if open_question(state, key) is None else None
+    done = _over(state, key)
     if done is not None:
         return Receipt("closed", _decided(done), event_id, done.node_id)
-    if state.status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
+    if state.status in _ENDED:
         return Receipt("closed", f"run {workflow_id!r} is {state.status}", event_id)
     now = round(time.time(), 6)
     payload, reason = check(state, key, payload, by, now, source)
@@ -215,7 +244,7 @@ def leave(
         fresh = storage.send(workflow_id, event)
     except EventRejected as error:
         return Receipt("rejected", str(error), event_id)
-    return Receipt("queued" if fresh else "duplicate", "stored; the run takes it when it is live", event_id, at=now)
+    return Receipt("queued" if fresh else "duplicate", _STORED, event_id, at=now)
 
 
 def is_anothers(payload: Json, mine: Receipt) -> bool:

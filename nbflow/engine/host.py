@@ -19,8 +19,8 @@ from ..dag.code import CodeBook
 from ..dag.compile import bind_inputs, root_of
 from ..dag.node import Node
 from ..errors import RunIsLive, WorkflowNotResumableError
-from ..executors.base import Executor
-from ..executors.process import show
+from ..executors.base import Executor, show
+from ..executors.outcome import presentable
 from ..executors.registry import resolve
 from ..storage.base import RunJournal, Storage
 from . import mended, over_http
@@ -36,6 +36,10 @@ from .streams import hear, uninstall
 
 LinkTo = Callable[[str, str, int], str]
 """What makes a link from the id of a run, the id of a node, and the token of the wait that asks."""
+
+
+PATIENCE = 5.0
+"""Seconds that the runs which are being opened have when everything is closed."""
 
 
 class Limits:
@@ -60,7 +64,7 @@ class Host:
         self.clock: Clock = clock or SystemClock(engine.loop)
         self.runners: dict[str, Runner] = {}
         self.waiting: dict[str, Runner] = {}
-        self.opening: set[str] = set()
+        self.opening: dict[str, asyncio.Future[None]] = {}
         self.closing = False
         self.notebook_loop = notebook_loop
         self.notebook_loop_by_default = notebook_loop is not None
@@ -107,7 +111,10 @@ class Host:
             return failed
 
         async def body() -> Any:
-            return await function(*args, **kwargs)
+            try:
+                return await function(*args, **kwargs)
+            except SystemExit as error:  # it would end the notebook's loop, and with it the kernel
+                raise presentable(error) from error
 
         return context.run(asyncio.run_coroutine_threadsafe, body(), self.notebook_loop)
 
@@ -232,6 +239,7 @@ class Host:
         if runner.journal.epoch > 1:
             await self.keeper.collect(runner)
         if runner.outcome.done():
+            await runner.gone.wait()  # else whoever begins it once more finds it owned by this process
             return runner  # lost to another process while it began: it is none of the live ones
         self.runners[runner.workflow_id] = runner
         self.keeper.watch(runner)
@@ -285,8 +293,12 @@ class Host:
     async def close(self) -> None:
         """Detach every run and give all executors up."""
         self.closing = True
-        for runner in [*self.runners.values()]:
-            await runner.detach("the engine was closed")
+        stuck: set[asyncio.Future[None]] = set()
+        while {*self.opening.values()} - stuck or not all(runner.closing for runner in self.runners.values()):
+            if self.opening:  # a run that is half open would stay owned by nobody; one on a bad disk may never be open
+                stuck = (await asyncio.wait(self.opening.values(), timeout=PATIENCE))[1]
+            for runner in [*self.runners.values()]:
+                await runner.detach("the engine was closed")
         for lane in self._lanes.values():
             await asyncio.to_thread(lane.executor.close)
         self._lanes.clear()
@@ -315,7 +327,7 @@ class _Opening:
                 f"nbflow.cancel({workflow_id!r}), or use another workflow_id.",
             )
         host.check_room()
-        host.opening.add(workflow_id)
+        host.opening[workflow_id] = host.engine.loop.create_future()
 
     async def __aexit__(self, *_: object) -> None:
-        self.host.opening.discard(self.workflow_id)
+        self.host.opening.pop(self.workflow_id).set_result(None)

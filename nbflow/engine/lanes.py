@@ -27,6 +27,8 @@ class Lane:
         self.running = 0
         self.told: set[str] = set()
         """The resources of which it was said that the executor does not know them."""
+        self.stands = False
+        """True once it was said that bodies wait here for other runs, and nobody can make room for those."""
         self.sees = True
         """False when its workers have turned out not to see the files of the storage."""
         self._line: deque[tuple[int, bool, Callable[[Slot], bool]]] = deque()

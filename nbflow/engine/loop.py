@@ -58,7 +58,8 @@ class EngineLoop:
         """Raise RuntimeError on the loop's own thread, which must not wait for itself."""
         if self.inside:
             raise RuntimeError(
-                "A blocking call inside an async task would stop the engine: await the async form instead."
+                "A blocking call inside an async task would stop the engine: await the async form instead, or "
+                "'await asyncio.to_thread(...)' where there is none."
             )
 
     def post(self, call: Callable[[], None]) -> None:
@@ -75,8 +76,12 @@ class EngineLoop:
         # the flag falls before the queue is emptied: a post that comes now either is seen here or wakes the loop again
         self._waking = False
         calls = self._calls
-        while calls:
-            calls.popleft()()
+        try:
+            while calls:
+                calls.popleft()()
+        finally:
+            if calls:  # one failed, which asyncio tells; the others must not wait for the next post
+                self.loop.call_soon(self._drain)
 
     def close(self) -> None:
         """Cancel what still runs on the loop, stop it, and wait for its thread. Idempotent."""

@@ -14,12 +14,32 @@ from .host import Host
 from .runner import Runner
 
 
+def opened(host: Host, workflow_id: str, opening: concurrent.futures.Future[Any]) -> Any:
+    """Return what opens a run, once that is stored. Who is stopped meanwhile (KeyboardInterrupt) lets the run go."""
+    try:
+        return opening.result()
+    except KeyboardInterrupt:
+        opening.add_done_callback(lambda done: _let_go(host, done))
+        host.tell(
+            f"Run {workflow_id!r} was stopped while it began, and nothing is lost; go on with "
+            f"nbflow.run(dag, workflow_id={workflow_id!r}) or nbflow.resume({workflow_id!r})."
+        )
+        raise
+
+
+def _let_go(host: Host, done: concurrent.futures.Future[Any]) -> None:
+    if not done.cancelled() and done.exception() is None and done.result() is not None:
+        host.engine.start(done.result().detach, "interrupted")
+
+
 def chained(opening: concurrent.futures.Future[Runner]) -> concurrent.futures.Future[Any]:
     """Return the outcome of a run that may still be opening."""
     chained: concurrent.futures.Future[Any] = concurrent.futures.Future()
 
     def opened(done: concurrent.futures.Future[Runner]) -> None:
-        if done.exception() is not None:
+        if done.cancelled():
+            chained.cancel()  # the engine was closed meanwhile
+        elif done.exception() is not None:
             chained.set_exception(done.exception())
         else:
             done.result().outcome.add_done_callback(ended)
@@ -72,8 +92,21 @@ def stored_output(host: Host, workflow_id: str, task_id: str | None = None) -> A
 
 
 async def output(host: Host, workflow_id: str, task_id: str | None) -> Any:
-    """Return an output of a run, waiting while the run is live here. On the engine's loop."""
+    """Return an output of a run, waiting while the run is live here. On the engine's loop.
 
+    Raises ValueError for a run that is unknown, canceled or let go, whether it was so before or becomes so meanwhile.
+    """
+    try:
+        return await _output(host, workflow_id, task_id)
+    except WorkflowNotFoundError:
+        raise ValueError(f"No such workflow {workflow_id!r}.") from None
+    except WorkflowCancellationError as error:
+        raise ValueError(f"Workflow {workflow_id!r} is canceled.") from error
+    except WorkflowNotResumableError as error:
+        raise ValueError(str(error)) from error
+
+
+async def _output(host: Host, workflow_id: str, task_id: str | None) -> Any:
     live = host.runners.get(workflow_id)
     if live is not None and live.closed and task_id is not None:
         await live.gone.wait()  # its values may be on their way out
@@ -84,12 +117,7 @@ async def output(host: Host, workflow_id: str, task_id: str | None) -> Any:
         value, found = await _node_value(live, task_id)
         if found:
             return value
-    try:
-        return await asyncio.to_thread(stored_output, host, workflow_id, task_id)
-    except WorkflowNotFoundError:
-        raise ValueError(f"No such workflow {workflow_id!r}.") from None
-    except (WorkflowCancellationError, WorkflowNotResumableError) as error:
-        raise ValueError(str(error)) from error
+    return await asyncio.to_thread(stored_output, host, workflow_id, task_id)
 
 
 async def _node_value(live: Runner, task_id: str) -> tuple[Any, bool]:

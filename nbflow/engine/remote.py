@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pickle import PickleBuffer
 from typing import Any
 
+from ..core import masking
 from ..core.graph import Json
 from ..dag.elsewhere import Place, call_elsewhere
 from ..dag.growth import growth
@@ -61,7 +62,10 @@ def run_remote(function: Callable[..., Any], args: list[Any], kwargs: dict[str, 
         value = call_elsewhere(function, args, kwargs, place)
     finally:
         pace.reset(token)
-    if type(value) in _QUICK or (type(value) is str and len(value) < _SHORT) or growth(value) is not None:
+    short = type(value) is str and len(value) < _SHORT
+    if short and way.store:
+        masking.refuse("The str", value)  # the engine may not know the secrets that were looked up here
+    if short or type(value) in _QUICK or growth(value) is not None:
         return value
     if not way.store and not way.stays:
         return value

@@ -78,6 +78,7 @@ class Runner:
         self._after: dict[int, Callable[[], None]] = {}
         self._spawned: set[asyncio.Task[Any]] = set()
         self._said = False
+        self._finishing = False
         self._do: Deeds = {**deeds(self), c.FinishRun: self._finish_run, c.FailRun: self._fail_run}
 
     @property
@@ -151,14 +152,25 @@ class Runner:
             except Exception:  # who looks on must not stop the run
                 _log.exception("%s: an observer failed", self.workflow_id)
 
+    @property
+    def pending(self) -> bool:
+        """True while something is to be written, or was written and is not durable yet."""
+        return self._finishing or self.committer.pending
+
     # ---- what the parts of a run use ----
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine of the engine for this run; it is cancelled when the run is closed."""
         task = self.loop.create_task(coroutine, context=self.context.copy())
         self._spawned.add(task)
-        task.add_done_callback(self._spawned.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._spawned.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.closed:
+            self.broken(error)  # else whoever waits for what it was to do would wait for ever
 
     def lane(self, executor: str | None) -> Lane:
         """Return the lane of an executor by name."""
@@ -196,8 +208,14 @@ class Runner:
     # ---- the end ----
 
     def _finish_run(self, _: c.FinishRun) -> None:
+        self._finishing = True
+        self.spawn(self._finish())
+
+    async def _finish(self) -> None:
+        await self.host.keeper.collect(self)  # what was sent until now is told as taken by nobody
         left = tuple(event.event_id for event in self.state.inbox.waiting())
         self.write(r.RunSucceeded(self.now(), left), then=self._succeeded)
+        self._finishing = False
 
     def _succeeded(self) -> None:
         self.spawn(self._give_result())
@@ -270,7 +288,10 @@ class Runner:
     def lost(self, error: BaseException) -> None:
         """Give up: another process owns the run now, or its storage is gone."""
         self.committer.stop()
-        message = f"Run {self.workflow_id!r} goes on elsewhere: {error}"
+        message = (
+            f"Run {self.workflow_id!r} is run here no more: {error} nbflow.list_runs() shows what there "
+            f"is; nbflow.run(dag, workflow_id={self.workflow_id!r}) goes on with a run of this id, or begins it anew."
+        )
         self._settle(error=RunIsLive(self.workflow_id, message))
         self.loop.create_task(self.close())
 

@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..core import masking
-from ..executors.process import show
+from ..executors.base import show
 from . import watching
 from .voice import Voice, current
 

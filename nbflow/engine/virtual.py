@@ -98,7 +98,7 @@ def _busy(runner: Runner) -> bool:
     begins = driver is None and runner.state.driver >= 0 and runner.state.live
     at_it = begins or (driver is not None and not getattr(driver, "resting", True))
     ending = runner.state.status is not None and runner.state.status.ended
-    return bool(at_it or ending or runner.bodies.running or runner.committer.pending or _queued(runner))
+    return bool(at_it or ending or runner.bodies.running or runner.pending or _queued(runner))
 
 
 def _queued(runner: Runner) -> bool:

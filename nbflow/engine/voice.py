@@ -52,6 +52,17 @@ class Voice:
         """The run of the body, for what goes on on the engine's loop."""
         return self._runner
 
+    def waits_for(self, workflow_id: str = "") -> None:
+        """Make room: the body is about to wait for a run, whose tasks need a place, and which may need its turn."""
+        runner = self._runner
+        host = runner.host
+
+        def make_room() -> None:
+            runner.bodies.give_way(self._node, self._attempt)
+            host.give_turn(workflow_id)
+
+        host.engine.post(make_room)
+
     def notice(self, text: str) -> None:
         """Say something to the person who watches the run."""
         runner = self._runner

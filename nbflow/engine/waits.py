@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ..dag.event import EventListener, InboxListener, ThisWait, Wait, serve_wait
 from ..dag.node import DEFAULT
 from ..errors import TaskTimeout, WaitCanceled
 from ..storage import values
-from . import over_http
+from . import keys, over_http
 from .answers import answer_for
 from .clock import Timer
 from .events import deliver
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from .runner import Runner
 
 
+AT_ONCE = 64
+"""Waits of one run that are being opened at once: more than there are threads to do it."""
+
+
 class Waits:
     """What a run waits for. A wait holds no thread: at most a timer, and a poll if its listener has one."""
 
@@ -32,12 +37,26 @@ class Waits:
         self._timers: dict[int, Timer] = {}
         self._polls: dict[int, asyncio.Task[None]] = {}
         self._notifier = Notifier(runner)
+        self._to_open: deque[int] = deque()
+        self._openers = 0
+        self._opening: dict[str, bool] = {}
+        """Whether who opens with a key asks a question, until that is durable."""
         self.answering = asyncio.Lock()
         """Held by an answer to a question until it is durable."""
 
     def open(self, index: int) -> None:
         """Work out what a node waits for, and journal it before anything else."""
-        self.runner.spawn(self._open(index))
+        self._to_open.append(index)
+        if self._openers < AT_ONCE:
+            self._openers += 1
+            self.runner.spawn(self._open_all())
+
+    async def _open_all(self) -> None:
+        try:
+            while self._to_open:
+                await self._open(self._to_open.popleft())
+        finally:
+            self._openers -= 1
 
     async def _open(self, index: int) -> None:
         runner = self.runner
@@ -47,11 +66,18 @@ class Waits:
             told = await asyncio.to_thread(values.encode, [*wait.notify], runner.blobs) if wait.notify else None
             if wait.key.startswith(RESERVED):
                 raise ValueError(f"{wait.key!r}: keys that begin with {RESERVED!r} are nbflow's own; use another.")
+            asks = self._opening.get(wait.key, keys.holder(runner.state, wait.key))
+            if wait.key and asks is not None and asks is not (wait.prompt is not None):
+                raise ValueError(keys.shared(wait.key))
         except Exception as error:
             await self._never_opened(index, error)
             return
-        token = runner.next_token()
-        runner.write(WaitOpened(index, token, now, wait.key, wait.deadline, stored, wait.prompt, told))
+        token, self._opening[wait.key] = runner.next_token(), wait.prompt is not None
+        opened = WaitOpened(index, token, now, wait.key, wait.deadline, stored, wait.prompt, told)
+        runner.write(opened, then=lambda: self._has_opened(wait.key))
+
+    def _has_opened(self, key: str) -> None:
+        self._opening.pop(key, None)
 
     async def _wait_of(self, index: int) -> tuple[float, Wait]:
         """Return now and what a node waits for from now on. Raises what its listener raises."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -31,7 +32,11 @@ class Executor(Protocol):
     both block; handles are good for every executor of the same ``realm``. Letting go of a handle lets go of the value;
     ``handle.lost`` says that the value is there no more.
 
-    One that may start a body later than it was given has ``when_started(future, then)``: time limits count from there.
+    One that may start a body later than it was given has ``when_started(future, then)``: time limits count from there,
+    and until then the body is shown as queued. One that says ``queues`` has it, and gets tiny bodies ahead of time.
+
+    One that can take a body more while another one waits, for a run that needs a place here, has ``spare(future)``,
+    which is called with the future of the one that waits. Idempotent.
 
     >>> from nbflow.executors import Executor, resolve
     >>> isinstance(resolve("thread"), Executor)
@@ -53,3 +58,9 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Give the place up: queued bodies are cancelled, running ones stopped or abandoned. Idempotent."""
+
+
+def show(kind: str, value: Any) -> None:
+    """Write what a body printed to the stream of the same name here; leave other messages alone."""
+    if kind in ("stdout", "stderr"):
+        getattr(sys, kind).write(value)

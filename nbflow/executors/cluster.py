@@ -172,6 +172,10 @@ class ClusterExecutor(ABC):
     @abstractmethod
     def _connect(self) -> None: ...
 
+    def _has_died(self) -> bool:
+        """Tell whether the cluster was our own and is gone, so that a new one can take its place; let go of it then."""
+        return False
+
     @abstractmethod
     def _disconnect(self) -> None: ...
 
@@ -200,8 +204,9 @@ class ClusterExecutor(ABC):
             call.end(error=presentable(error))
 
     def _connect_once(self) -> None:
-        if self._connected:
+        if self._connected and not self._has_died():
             return
+        self._connected = False
         self._connect()
         with self._lock:
             self._connected = not self._closed

@@ -108,6 +108,11 @@ class Cluster:
             self.close()
             raise SystemFailure("A Dask cluster on this computer could not be started: see what it printed.")
 
+    @property
+    def alive(self) -> bool:
+        """False when it has ended by itself, or was killed."""
+        return self._process.poll() is None
+
     def close(self) -> None:
         """End the cluster, and wait until it is gone. Idempotent."""
         if self._process.returncode is None:

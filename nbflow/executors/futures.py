@@ -73,7 +73,10 @@ class FuturesExecutor:
             settle(outer, wire.decode_reply, (outer.inner.result(),), {})
 
     def _as_failure(self, error: Exception) -> SystemFailure:
-        failure = SystemFailure(f"The {self.name} that was given as executor does not work any more: {error}")
+        failure = SystemFailure(
+            f"The {self.name} that was given as executor does not work any more: {error} "
+            "Give nbflow.init() another one, after nbflow.shutdown(); executor='process' replaces what dies by itself."
+        )
         failure.__cause__ = error
         return failure
 

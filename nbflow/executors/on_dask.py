@@ -22,9 +22,10 @@ _TAKERS = 4
 class DaskExecutor(ClusterExecutor):
     """Run bodies on a Dask cluster: of ``client``, at ``address``, else that of the current client, else our own.
 
-    Our own has ``processes`` workers of one thread on this computer, and is closed with the executor; a cluster of
-    yours is left open. nbflow must be importable on the workers. ``resources`` of a task are those that Dask's workers
-    were started with ("CPU" is the number of slots); other tasks of the cluster compete by Dask's rules.
+    Our own has ``processes`` workers of one thread on this computer, and is closed with the executor; when it dies, the
+    next body gets a new one. A cluster of yours is left open. nbflow must be importable on the workers. ``resources``
+    of a task are those that Dask's workers were started with ("CPU" is the number of slots); other tasks of the cluster
+    compete by Dask's rules.
 
     A body whose worker dies gets SystemFailure; so does every body when the cluster is gone. ``stop`` takes a queued
     body out of Dask's queue; one that runs in a worker nobody can stop: it is forgotten, and the answer is False.
@@ -96,6 +97,14 @@ class DaskExecutor(ClusterExecutor):
             self._own_cluster.close()
         self._takers.close()
 
+    def _has_died(self) -> bool:
+        if self._own_cluster is None or self._own_cluster.alive:
+            return False
+        self._client.close(timeout=5)
+        self._own_cluster.close()
+        self._client, self._own_cluster, self._address = None, None, ""
+        return True
+
     def _look(self) -> None:
         """Take down what the cluster has now."""
         workers = self._client.scheduler_info().get("workers", {}).values()
@@ -107,6 +116,8 @@ class DaskExecutor(ClusterExecutor):
     def _send(self, call: Call, payload: bytes) -> None:
         if self._client.status not in ("running", "connecting"):
             raise SystemFailure(self._gone())
+        if any(handle.ref.client is not self._client for handle in call.handles):
+            raise self._inputs_lost(call, "the cluster that kept a value that it needs is gone")
         wanted = {name: amount for name, amount in call.resources.items() if name != "CPU"}
         if set(wanted) - self._offers or not self._threads:
             self._look()

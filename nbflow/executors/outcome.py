@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextvars
 import functools
+import os
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nbflow.core.remade import message_of
 from nbflow.errors import TaskError
 
 Future = concurrent.futures.Future[Any]
@@ -15,9 +19,11 @@ Future = concurrent.futures.Future[Any]
 
 def settle(future: Future, body: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Call a body and end its future with what it returns or raises. Never raises itself."""
+    pid = os.getpid()
     try:
         value = body(*args, **kwargs)
     except BaseException as error:
+        end_fork(pid, error)
         # Without the frame of this function the traceback begins in the user's code.
         error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
         future.set_exception(presentable(error))
@@ -25,7 +31,21 @@ def settle(future: Future, body: Callable[..., Any], args: Sequence[Any], kwargs
         # arguments, in a cycle until the next garbage collection; the executors do the same.
         del future, body, args, kwargs
     else:
+        end_fork(pid)
         future.set_result(value)
+
+
+def end_fork(pid: int, error: BaseException | None = None) -> None:
+    """End this process if it is a fork that a body, begun in process ``pid``, has made and left by coming back here.
+
+    The body comes back in its own process too. A fork that went on from here would answer a second time: by the same
+    pipe, or in the same journal.
+    """
+    if os.getpid() == pid:
+        return
+    if error is not None:
+        traceback.print_exception(error)
+    os._exit(0 if error is None else 1)
 
 
 def presentable(error: BaseException) -> Exception:
@@ -37,7 +57,7 @@ def presentable(error: BaseException) -> Exception:
     wrapper: Exception
     if isinstance(error, StopIteration):
         wrapper = RuntimeError("the body raised StopIteration")
-    elif isinstance(error, concurrent.futures.CancelledError):
+    elif isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
         wrapper = TaskError("the body raised CancelledError: something that it waited for was cancelled")
     elif isinstance(error, Exception):
         return error
@@ -46,7 +66,7 @@ def presentable(error: BaseException) -> Exception:
     elif isinstance(error, KeyboardInterrupt):
         wrapper = TaskError("the body was interrupted (KeyboardInterrupt)")
     else:
-        wrapper = TaskError(f"the body raised {type(error).__qualname__}: {error}")
+        wrapper = TaskError(f"the body raised {type(error).__qualname__}: {message_of(error)}")
     wrapper.__cause__ = error
     return wrapper
 

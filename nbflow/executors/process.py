@@ -8,7 +8,6 @@ import contextvars
 import logging
 import os
 import pickle
-import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any, cast
 
 from nbflow.errors import SystemFailure
 from nbflow.executors import guard, wire
+from nbflow.executors.base import show as show
 from nbflow.executors.child import Child, ChildDied, here
 from nbflow.executors.outcome import title
 from nbflow.executors.thread import ThreadExecutor
@@ -24,12 +24,6 @@ _STARTS = 3
 _CLOSE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
-
-
-def show(kind: str, value: Any) -> None:
-    """Write what a body printed to the stream of the same name here; leave other messages alone."""
-    if kind in ("stdout", "stderr"):
-        getattr(sys, kind).write(value)
 
 
 class ProcessExecutor:

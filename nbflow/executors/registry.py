@@ -9,13 +9,12 @@ from typing import Any
 from nbflow.executors.base import Executor
 from nbflow.executors.futures import FuturesExecutor
 from nbflow.executors.inline import InlineExecutor
-from nbflow.executors.process import ProcessExecutor
 from nbflow.executors.thread import ThreadExecutor
 
 _BY_NAME: dict[str, Callable[[], Executor]] = {
     "thread": ThreadExecutor,
     "inline": InlineExecutor,
-    "process": ProcessExecutor,
+    "process": lambda: _process(),
     "loky": lambda: FuturesExecutor(_loky_pool(), name="loky", renew=_loky_pool),
     "dask": lambda: _dask(),
     "ray": lambda: _ray(),
@@ -35,6 +34,12 @@ def _loky_pool() -> concurrent.futures.Executor:
         ) from None
     pool: concurrent.futures.Executor = loky.get_reusable_executor()
     return pool
+
+
+def _process(processes: int | None = None) -> Executor:
+    from nbflow.executors.process import ProcessExecutor  # lazily: most tasks run in threads
+
+    return ProcessExecutor(processes)
 
 
 def _dask(client: Any = None, **options: Any) -> Executor:
@@ -66,7 +71,7 @@ def _sized(spec: str) -> Executor | None:
         return None
     if name in _CLUSTERS:
         return _CLUSTERS[name](processes=int(number))
-    return ThreadExecutor(int(number)) if name == "thread" else ProcessExecutor(int(number))
+    return ThreadExecutor(int(number)) if name == "thread" else _process(int(number))
 
 
 def resolve(spec: Any = None) -> Executor:

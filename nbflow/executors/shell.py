@@ -17,7 +17,8 @@ from nbflow.errors import CommandFailed
 LINES = 20
 """The last lines that the error of a failed command tells."""
 LINGER = 0.5
-"""Seconds for what a command has printed to arrive after it has ended; a program that it left behind may print on."""
+"""Seconds without a line after which nothing more is awaited of a command that has ended; a program that it left behind
+may keep its output open."""
 
 
 def run_command(command: str, env: Mapping[str, Any], cwd: str | None = None) -> str:
@@ -39,7 +40,7 @@ def run_command(command: str, env: Mapping[str, Any], cwd: str | None = None) ->
     out: deque[str] = deque(maxlen=LINES)
     tail: deque[str] = deque(maxlen=LINES)
     readers = [
-        threading.Thread(target=_tell, args=(pipe, stream, kept, tail), daemon=True)
+        _Reader(pipe, stream, kept, tail)
         for pipe, stream, kept in ((process.stdout, "stdout", out), (process.stderr, "stderr", deque[str](maxlen=1)))
     ]
     for reader in readers:
@@ -47,7 +48,7 @@ def run_command(command: str, env: Mapping[str, Any], cwd: str | None = None) ->
     code = process.wait()
     guard.leave()
     for reader in readers:
-        reader.join(LINGER)
+        reader.finish()
     if code:
         said = "".join(tail)
         raise CommandFailed(code, f"The command ended with exit code {code}" + (f":\n{said}" if said else "."))
@@ -77,8 +78,27 @@ class _Guard:
             self._process.communicate()
 
 
-def _tell(pipe: IO[str], stream: str, kept: deque[str], tail: deque[str]) -> None:
-    for line in pipe:
-        kept.append(line)
-        tail.append(line)
-        getattr(sys, stream).write(line)
+class _Reader(threading.Thread):
+    """Prints the lines of a pipe as they come, and keeps the last ones."""
+
+    def __init__(self, pipe: IO[str], stream: str, *kept: deque[str]) -> None:
+        super().__init__(daemon=True)
+        self._pipe, self._stream, self._kept = pipe, stream, kept
+        self._lines = 0
+        self._telling = False
+
+    def run(self) -> None:
+        for line in self._pipe:
+            self._telling = True
+            self._lines += 1
+            for kept in self._kept:
+                kept.append(line)
+            getattr(sys, self._stream).write(line)
+            self._telling = False
+
+    def finish(self) -> None:
+        """Return when all is read, or nothing comes any more; who listens may be slow, and is waited for."""
+        seen = -1
+        while self.is_alive() and (self._telling or self._lines != seen):
+            seen = self._lines
+            self.join(LINGER)

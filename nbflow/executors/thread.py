@@ -43,6 +43,7 @@ class ThreadExecutor:
         self._threads = 0
         self._load = 0  # bodies queued or running
         self._running: set[Future] = set()
+        self._starts: dict[Future, Callable[[], None]] = {}
         self._abandoned: set[Future] = set()
         self._closed = False
 
@@ -57,23 +58,37 @@ class ThreadExecutor:
             self._load += 1
             grow = self._reserve_thread()
         if grow:
-            self._start_thread()
+            try:
+                self._start_thread()
+            except RuntimeError:
+                future.cancel()  # who is told that it was not taken must not see it run later
+                raise
         return future
+
+    def when_started(self, future: concurrent.futures.Future[Any], then: Callable[[], None]) -> None:
+        """Call ``then`` when the body of a future has started, in some thread, and never if it does not."""
+        with self._lock:
+            if not future.running() and not future.done():
+                self._starts[future] = then
+                return
+        then()
 
     def stop(self, future: concurrent.futures.Future[Any]) -> bool:
         """Cancel a body that has not started; abandon one that runs, and return False."""
         if future.cancel() or future.done():
             return True
+        self.spare(future)
+        return future.done()
+
+    def spare(self, future: concurrent.futures.Future[Any]) -> None:
+        """Have one thread more while the body of a future runs: it is abandoned, or waits for other bodies."""
         with self._lock:
-            if future.done():
-                return True
             if future not in self._running:
-                return False
+                return
             self._abandoned.add(future)
             grow = self._reserve_thread()
         if grow:
             self._start_thread()
-        return False
 
     def close(self) -> None:
         """Cancel queued bodies and abandon running ones. Idempotent."""
@@ -139,6 +154,10 @@ class ThreadExecutor:
             starts = future.set_running_or_notify_cancel()
             if starts:
                 self._running.add(future)
+            then = self._starts.pop(future, None)
+        if starts and then is not None:
+            then()
+        then = None  # see settle()
         if starts:
             settle(future, body, args, kwargs)
         with self._lock:

@@ -14,7 +14,7 @@ from nbflow.core import masking
 from nbflow.core.remade import Remade, message_of
 from nbflow.errors import CheckpointError, TaskError
 from nbflow.executors.kept import Keep, holding
-from nbflow.executors.outcome import presentable, title
+from nbflow.executors.outcome import end_fork, presentable, title
 
 CALL = b"c"
 STARTED = b"s"
@@ -105,11 +105,14 @@ def carry_out(
     if isinstance(call, bytearray):
         call.clear()  # it may be large, and the body may run for hours
     started()
+    pid = os.getpid()
     try:
         value = body(*args, **kwargs)
     except BaseException as error:
+        end_fork(pid, error)
         error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
         return (RAISED, _encode_error(presentable(error))), None
+    end_fork(pid)
     keep = value if isinstance(value, Keep) else None
     try:
         return (RETURNED, dumps(keep.head if keep else value)), keep

@@ -47,6 +47,7 @@ def test_each_place_offers_what_fits_there(looking: Shell) -> None:
     assert offers(looking, "completion", "") == ["bash", "zsh", "fish"]
     assert offers(looking, "--st") == ["--storage"]
     assert offers(looking, "cancel", "books", "") == []
+    assert offers(looking, "cancel-wait", "books", "") == ["close_the_books"]
 
 
 def test_the_storage_that_is_named_is_the_one_that_is_looked_into(looking: Shell) -> None:
@@ -62,7 +63,7 @@ def test_nothing_that_goes_wrong_disturbs_the_shell(nbflow: Shell) -> None:
 
 
 def test_a_real_bash_completes(looking: Shell) -> None:
-    assert in_bash(looking, "nbflow ca") == ["cancel"]
+    assert in_bash(looking, "nbflow ca") == ["cancel", "cancel-wait"]
     assert in_bash(looking, "nbflow show b") == ["books"]
     assert in_bash(looking, "nbflow show the") == ["the\\ invoice"]
     assert in_bash(looking, "nbflow answer books close_the_books ") == ["approve", "reject"]

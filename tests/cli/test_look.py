@@ -186,8 +186,9 @@ def test_the_command_alone_shows_its_help_and_a_wrong_one_what_there_is(nbflow: 
     assert wrong.code == 2 and "'show'" in wrong.err and wrong.out == ""
 
 
-@pytest.mark.parametrize("command", ["list", "show", "story", "logs", "send", "answer", "resume", "cancel", "delete",
-                                     "salvage", "sign", "serve", "completion", "version"])  # fmt: skip
+@pytest.mark.parametrize("command", ["list", "show", "story", "logs", "send", "answer", "resume", "cancel",
+                                     "cancel-wait", "delete", "salvage", "sign", "serve", "completion",
+                                     "version"])  # fmt: skip
 def test_each_command_has_a_help(nbflow: Shell, command: str) -> None:
     said = nbflow(command, "--help")
     assert said.code == 0 and said.out.startswith(f"usage: nbflow {command}")

@@ -57,6 +57,23 @@ def test_an_owner_that_stands_still_is_named(nbflow: Shell, owner: Owner) -> Non
     assert nbflow("show", "books", "--json").json["status"] == "CANCELED"
 
 
+def test_one_wait_is_ended_by_the_process_that_has_the_run(nbflow: Shell, owner: Owner) -> None:
+    unknown = nbflow.real("cancel-wait", "the invoice", "nothing")
+    assert unknown.code == 3 and "has no open wait 'nothing'; open now: 'wait_for_invoice'" in unknown.err
+    said = nbflow.real("cancel-wait", "the invoice", "wait_for_invoice", "--by", "ana")
+    assert (said.code, said.out) == (0, "the invoice: wait_for_invoice waits no more\n")
+    assert "it was canceled by ana" in nbflow("story", "the invoice", "wait_for_invoice").out
+    titled = nbflow("cancel-wait", "books", "Close the books?", "--json")
+    assert titled.json == {"run": "books", "wait": "Close the books?", "status": "ENDED"}
+    assert nbflow("show", "release", "--json").json["status"] == "RUNNING"
+
+
+def test_a_run_that_nobody_has_waits_for_nothing_that_could_be_ended(nbflow: Shell, owner: Owner) -> None:
+    owner.kill()
+    said = nbflow("cancel-wait", "the invoice", "wait_for_invoice")
+    assert said.code == 4 and "Nobody runs 'the invoice'" in said.err
+
+
 # ---- delete ----
 
 

@@ -189,7 +189,7 @@ def test_what_is_not_checkpointed_stays_and_is_fetched_when_the_engine_needs_it(
 
 
 @pytest.mark.crash
-def test_a_cluster_of_our_own_that_dies_fails_its_tasks_and_the_run_can_go_on(
+def test_a_cluster_of_our_own_that_dies_fails_its_tasks_and_the_run_goes_on_on_a_new_one(
     folder: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nbflow.executors.on_dask._CONNECT_SECONDS", 8.0)  # so long it tries to find the cluster again
@@ -200,7 +200,7 @@ def test_a_cluster_of_our_own_that_dies_fails_its_tasks_and_the_run_can_go_on(
         place.add("first")
         return b"x" * 100_000
 
-    @nf.task
+    @nf.task(max_retries=0)
     def second(value: bytes) -> int:
         place.add("second")
         place.pass_gate()
@@ -216,12 +216,40 @@ def test_a_cluster_of_our_own_that_dies_fails_its_tasks_and_the_run_can_go_on(
     with pytest.raises(WorkflowExecutionError, match=r"the Dask cluster at tcp://127\.0\.0\.1") as failure:
         run.result(90)
     assert isinstance(failure.value.__cause__, SystemFailure)
-    nf.shutdown()
-    wait_for(lambda: not any(each.is_running() and each.status() != "zombie" for each in workers), "all to be gone")
     place.open()
-    nf.init(storage=folder)
     assert nf.run(dag, workflow_id="w") == 100_000
     assert place.count("first") == 1
+    workers += psutil.Process(executor._own_cluster._process.pid).children(recursive=True)
+    nf.shutdown()
+    wait_for(lambda: not any(each.is_running() and each.status() != "zombie" for each in workers), "all to be gone")
+
+
+@pytest.mark.crash
+def test_a_cluster_of_our_own_that_died_is_replaced_and_values_come_from_their_checkpoints(
+    folder: Path, place: Place
+) -> None:
+    nf.init(storage=folder, executor="dask:1")
+
+    @nf.task
+    def first() -> bytes:
+        place.add("first")
+        return b"x" * 100_000
+
+    @nf.task
+    def second(value: bytes, go: Any) -> int:
+        return len(value)
+
+    run = nf.run_async(second.bind(first.bind(), nf.wait_for_event("go")), workflow_id="w")
+    wait_for(lambda: nf.get_progress("w")["tasks"]["first"]["status"] == "done", "first")
+    executor: Any = api.default_host().lane(None).executor
+    old = executor._own_cluster._process
+    os.killpg(old.pid, signal.SIGKILL)
+    old.wait(60)
+    run.send("go")
+    assert run.result(120) == 100_000
+    assert place.count("first") == 1
+    assert executor._own_cluster._process.pid != old.pid
+    nf.shutdown()
 
 
 def test_dask_that_is_not_installed_is_named_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

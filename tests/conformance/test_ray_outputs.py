@@ -138,6 +138,20 @@ def test_C135_a_canceled_run_has_no_output() -> None:
         nf.get_output("w")
 
 
+def test_C135_a_live_run_that_is_canceled_or_let_go_has_no_output_in_the_same_words() -> None:
+    run = nf.run_async(nf.wait_for_event("go"), workflow_id="w")
+    waits = nf.get_output_async("w")
+    run.detach()
+    with pytest.raises(ValueError, match="'w' was let go"):
+        waits.result(20)
+    again = nf.resume_async("w")
+    waits = nf.get_output_async("w")
+    again.cancel()
+    for output in (waits, nf.get_output_async("w")):
+        with pytest.raises(ValueError, match="'w' is canceled"):
+            output.result(20)
+
+
 async def _gone(workflow_id: str) -> None:
     live = nf.get_run(workflow_id)._host.runners.get(workflow_id)
     if live is not None:

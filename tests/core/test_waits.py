@@ -117,3 +117,11 @@ def test_a_commit_of_the_owner_before_is_made_once_more_by_the_next() -> None:
     state.handle_all([r.WaitOpened(0, 1, 3.0), r.ListenerFired(0, 1, V, 4.0), r.RunOpened(5.0)])
     assert state.handle(r.ListenerCommitted(0, 6.0)) == []
     assert state.handle(r.RunStarted(7.0)) == [CommitEvent(0)]
+
+
+def test_events_that_come_while_the_end_is_written_down_are_taken_by_nobody() -> None:
+    for end in (r.RunSucceeded(6.0, ("e1",)), r.RunCanceled(6.0, "", ("e1",))):
+        state, _ = started(event("w"))
+        state.handle_all([r.WaitOpened(0, 1, 3.0, "k"), arrived("e1", "x"), arrived("e2", "y")])
+        state.handle_all([arrived("e3"), end])
+        assert state.undelivered == ("e1", "e2")

@@ -112,3 +112,16 @@ print(many[0])
 def test_objects_and_built_ins_have_a_mark() -> None:
     for value in (len, print, object(), str.upper, nf.EventListener, type("T", (), {})):
         assert len(fingerprint(value)) == 16
+
+
+def test_a_value_that_is_nested_without_end_is_known_by_what_is_in_reach() -> None:
+    def nested(depth: int, inside: Any) -> Any:
+        for _ in range(depth):
+            inside = {"k": [inside]}
+        return inside
+
+    def reader(tree: Any) -> Any:
+        return lambda: len(tree)
+
+    assert fingerprint(reader(nested(1000, 1))) == fingerprint(reader(nested(1000, 1)))
+    assert fingerprint(reader(nested(10, 1))) != fingerprint(reader(nested(10, 2)))

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 import nbflow as nf
+from nbflow import api
+from nbflow.core.codec import decode
+from nbflow.core.records import TaskStarted
 from nbflow.engine.host import Host
 from nbflow.errors import SystemFailure, TaskTimeout, WorkflowCancellationError, WorkflowExecutionError
 from nbflow.testing import MemoryStorage
@@ -191,6 +194,15 @@ def test_a_body_marked_to_start_once_does_not_start_again_after_a_crash_until_a_
     assert calls.count() == 1
     assert nf.resume("w") == "paid"
     assert calls.count() == 2
+
+
+def test_a_body_marked_to_start_once_finds_its_start_on_the_disk() -> None:
+    @nf.task(mark_start=True, executor="inline")
+    def starts() -> int:
+        records = [decode(wire) for wire in api.default_host().storage.read_run("w")]
+        return sum(isinstance(record, TaskStarted) for record in records)
+
+    assert nf.run(starts.bind(), workflow_id="w") == 1
 
 
 def test_a_body_that_is_stopped_while_its_start_is_written_down_does_not_run(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import pytest
 import nbflow as nf
 from nbflow import api
 from nbflow.core.codec import decode
-from nbflow.core.records import EventReceived
-from nbflow.engine import events
+from nbflow.core.records import EventReceived, WaitOpened
+from nbflow.engine import committer, events
 from nbflow.engine.events import Receipt
-from nbflow.errors import CheckpointError, WaitingForHuman, WorkflowExecutionError, WorkflowNotFoundError
+from nbflow.engine.waits import Waits
+from nbflow.errors import CheckpointError, GraphError, WaitingForHuman, WorkflowExecutionError, WorkflowNotFoundError
 from nbflow.storage.folder import FolderStorage
+from nbflow.storage.journal import Journal
 from nbflow.testing import answers
-from tests.engine.tools import VirtualClock, finish, kill_at, script, until
+from tests.engine.tools import LONG, Gate, VirtualClock, finish, kill_at, script, until
 
 
 def asks(*args: Any, **kwargs: Any) -> Any:
@@ -138,25 +141,97 @@ def test_a_question_is_answered_by_its_title_or_its_node_and_the_first_answer_wi
 
 
 def test_of_two_answers_at_once_one_decides_and_the_other_is_told_so() -> None:
-    run = nf.run_async(asks("Publish?", options=["yes", "no"]))
+    run = nf.run_async(asks("Publish?", options=["yes", "no"]), workflow_id="w")
     (question,) = open_now(run)
-    barrier, told = threading.Barrier(2), dict[str, Receipt]()
+    host = api.default_host()
 
-    def answer(option: str) -> None:
-        barrier.wait(10)
-        told[option] = run.answer(question, option, by=option)
+    async def both() -> list[Receipt]:
+        """Give both before the loop can commit either."""
+        answers = [
+            events.deliver(host, host.runners["w"], question, {"option": option}, None, option, "api")
+            for option in ("yes", "no")
+        ]
+        return await asyncio.gather(*answers)
 
-    threads = [threading.Thread(target=answer, args=(option,)) for option in ("yes", "no")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
+    first, second = host.engine.call(both)
     decision = run.result(10)
-    other = told["no" if decision == "yes" else "yes"]
-    assert (told[decision].status, decision.by) == ("delivered", decision.option)
-    assert other.status == "closed"
-    assert f"decided already: {decision}" in other.reason
+    assert (first.status, decision, decision.by) == ("delivered", "yes", "yes")
+    assert (second.status, second.reason) == ("closed", "decided already: yes by yes")
     assert run.state.inbox.waiting() == []
+
+
+@pytest.mark.parametrize("wait", [nf.wait_for_event("go"), nf.wait_for_event(nf.HTTPListener, event_key="go")])
+@pytest.mark.parametrize("existing", ["resume", "restart"])
+def test_a_question_and_a_wait_with_one_key_are_refused_before_anything_is_stored(wait: Any, existing: str) -> None:
+    with pytest.raises(GraphError, match=r"share the key 'go'.*\.options\(task_id='ask_go'\)"):
+        nf.run_async([asks("Go?"), wait], existing=existing)
+    assert nf.list_all() == []
+    run = nf.run_async([asks("Go?").options(task_id="ask_go"), wait])
+    until(lambda: run.state.counts["waiting"] == 2)
+    assert run.send("go", 7).node != "ask_go"
+    assert run.answer("Go?", "approve")
+    assert run.result(10) == ["approve", 7]
+
+
+@pytest.mark.parametrize("first", ["question", "wait"])
+def test_a_key_that_only_the_run_can_tell_is_refused_to_the_second_of_question_and_wait(first: str) -> None:
+    key = nf.task(lambda _: "go", name="key")
+    now = nf.wait_for_event("now")
+    if first == "question":
+        dag = [asks("Go?"), nf.wait_for_event(nf.HTTPListener, event_key=key.bind(now))]
+    else:
+        later = nf.task(lambda _: nf.continuation(asks("Go?")), name="later")
+        dag = [nf.wait_for_event("go"), later.bind(now)]
+    run = nf.run_async(dag)
+    until(lambda: run.state.counts["waiting"] == 2)
+    run.send("now")
+    with pytest.raises(WorkflowExecutionError, match="would share the key 'go'"):
+        run.result(20)
+
+
+def test_a_key_is_refused_to_who_opens_while_the_other_one_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, tried = Gate(), threading.Semaphore(0)
+    append, open_wait = Journal.append, Waits._open
+
+    def slowly(self: Journal, lines: Sequence[str]) -> None:
+        if any(f'"{WaitOpened.tag}"' in line for line in lines):
+            gate.wait()
+        append(self, lines)
+
+    async def opens(self: Waits, index: int) -> None:
+        await open_wait(self, index)
+        tried.release()
+
+    monkeypatch.setattr(Journal, "append", slowly)
+    monkeypatch.setattr(Waits, "_open", opens)
+    monkeypatch.setattr(committer, "QUICK_SECONDS", 0.0)  # the loop goes on while the writer stands at the gate
+    key = nf.task(lambda: "go", name="key").bind()
+    run = nf.run_async([asks("Go?", message=key), nf.wait_for_event(nf.HTTPListener, event_key=key)])
+    assert tried.acquire(timeout=LONG) and tried.acquire(timeout=LONG)
+    gate.open.set()
+    with pytest.raises(WorkflowExecutionError, match="would share the key 'go'"):
+        run.result(20)
+
+
+def test_an_event_is_taken_by_its_wait_though_a_question_of_its_key_was_answered(folder: Path) -> None:
+    now = nf.wait_for_event("now")
+    key = nf.task(lambda _: "go", name="key").bind(now)
+    wait = nf.wait_for_event(nf.HTTPListener, event_key=key)
+    run = nf.run_async([asks("Go?"), wait], workflow_id="w")
+    open_now(run)
+    assert run.answer("Go?", "approve")
+    run.send("now")
+    until(lambda: run.state.waiting.get("go"))
+    assert run.send("go", {"option": "none"}).status == "delivered"
+    assert run.result(10) == ["approve", {"option": "none"}]
+
+
+def test_an_event_is_taken_by_its_wait_though_a_question_has_its_key_as_title() -> None:
+    run = nf.run_async([asks("go").options(task_id="ask"), nf.wait_for_event("go")])
+    until(lambda: run.state.counts["waiting"] == 2)
+    assert run.send("go", 7).node == "wait_for_go"
+    assert run.answer("ask", "approve")
+    assert run.result(10) == ["approve", 7]
 
 
 def test_a_form_gives_its_fields_and_refuses_what_does_not_fit() -> None:

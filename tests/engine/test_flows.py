@@ -13,8 +13,18 @@ import nbflow as nf
 from nbflow.core.codec import decode
 from nbflow.core.records import CallStopped
 from nbflow.core.rules import RulesEvaluated, flow_of
-from nbflow.errors import CommandFailed, WorkflowExecutionError
-from nbflow.rules import BashOperator, Count, Event, Flow, NotificationClient, PythonOperator, TaskAction, stopping
+from nbflow.errors import CommandFailed, GraphError, WorkflowChangedError, WorkflowExecutionError
+from nbflow.rules import (
+    BashOperator,
+    Count,
+    Event,
+    Flow,
+    NotificationClient,
+    Operator,
+    PythonOperator,
+    TaskAction,
+    stopping,
+)
 from nbflow.storage.streams import FolderStream
 from nbflow.views.flow import flow_view
 from tests.engine.tools import LONG, Counter, Gate, VirtualClock, kill_at, script, until
@@ -454,3 +464,36 @@ def test_a_flow_that_is_canceled_while_it_begins_to_listen_listens_no_more(
     run.cancel()
     gate.open.set()
     until(lambda: ends, "the watch to end")
+
+
+# ---- other functions than before ----
+
+
+def multiply(factor: int) -> Flow:
+    async def times() -> int:
+        return factor
+
+    with Flow("factors") as flow:
+        PythonOperator("times", times)
+    return flow
+
+
+def test_a_flow_that_succeeded_with_other_functions_is_kept_refused_or_begun_anew() -> None:
+    assert multiply(2).run("f") == {"times": 2}
+    assert multiply(2).run("f", on_change="error") == {"times": 2}
+    kept = multiply(3).run_async("f")
+    assert kept.result(20) == {"times": 2}
+    with pytest.raises(WorkflowChangedError):
+        multiply(3).run("f", on_change="error")
+    with pytest.raises(WorkflowChangedError, match="'factors'"):
+        multiply(3).run_async("f", on_change="error")
+    assert multiply(3).run("f", on_change="rerun") == {"times": 3}
+    assert multiply(3).run("f", on_change="error") == {"times": 3}
+
+
+def test_a_task_that_nothing_says_what_it_runs_is_refused_before_the_run() -> None:
+    with Flow("bare") as flow:
+        Operator("clean")
+    with pytest.raises(GraphError, match=r"'clean' runs: Operator.*PythonOperator\('clean', <function>\)"):
+        flow.run("f")
+    assert nf.list_all() == []

@@ -178,7 +178,8 @@ def test_the_run_of_a_dead_process_is_free(folder: Path) -> None:
 @pytest.mark.crash
 def test_a_fork_does_not_use_the_engine_of_its_parent(folder: Path) -> None:
     code = """
-    import os, sys, nbflow as nf
+    import os, sys, warnings, nbflow as nf
+    warnings.simplefilter("ignore")  # of Python 3.12: it tells every fork of a process with threads
     nf.init(storage=sys.argv[1])
     one = nf.task(lambda: 1, name="one")
     run = nf.run_async(one.bind(), workflow_id="parent")

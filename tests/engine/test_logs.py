@@ -290,7 +290,8 @@ def test_a_function_that_holds_a_stream_goes_to_a_process() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 def test_a_forked_child_writes_no_log() -> None:
     program = """
-        import os, sys, nbflow as nf
+        import os, sys, warnings, nbflow as nf
+        warnings.simplefilter("ignore")  # of Python 3.12: it tells every fork of a process with threads
         from nbflow.testing import MemoryStorage
         nf.init(storage=MemoryStorage())
         @nf.task

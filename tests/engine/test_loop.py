@@ -34,6 +34,22 @@ def test_calls_from_outside_run_on_its_thread_and_their_errors_come_back() -> No
     loop.post(lambda: None)
 
 
+def test_a_post_that_fails_does_not_hold_up_those_behind_it() -> None:
+    loop, done, told = EngineLoop(), threading.Event(), threading.Event()
+    loop.loop.set_exception_handler(lambda *_: told.set())
+
+    def fail() -> None:
+        raise KeyError("x")
+
+    async def post_both() -> None:
+        loop.post(fail)
+        loop.post(done.set)
+
+    loop.call(post_both)
+    assert done.wait(50) and told.wait(50)
+    loop.close()
+
+
 def test_a_call_that_would_wait_for_itself_is_refused() -> None:
     loop = EngineLoop()
 

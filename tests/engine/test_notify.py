@@ -96,7 +96,10 @@ def test_each_of_a_list_is_told_once_also_by_the_next_owner(host: Host) -> None:
     assert any("notification 1 of wait 1 was sent" in line for line in again.story("publish"))
 
 
-def test_who_was_not_told_yet_is_told_by_the_next_owner(host: Host, clock: VirtualClock) -> None:
+def test_who_was_not_told_yet_is_told_by_the_next_owner_and_nobody_else(
+    host: Host, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "AT_ONCE", 1)  # one after the other: whoever is told again comes before the last
     run = nf.run_async(ask(notify=[Post("a"), Post("b", failures=1)]), workflow_id="churn")
     until(lambda: len(told(run)) == 1 and len(TOLD) == 2 and clock.next is not None)
     run.detach()

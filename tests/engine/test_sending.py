@@ -9,7 +9,9 @@ import pytest
 
 import nbflow as nf
 from nbflow.core.inbox import MAX_PENDING
+from nbflow.engine import ending, events
 from nbflow.engine.events import Sending
+from nbflow.engine.host import Host
 from tests.engine.tools import until
 
 MEBIBYTE = 1 << 20
@@ -117,3 +119,38 @@ def test_events_of_a_key_are_taken_in_the_order_in_which_they_came() -> None:
     for number in range(20):
         assert run.send("k", number)
     assert run.result(20) == [*range(20)]
+
+
+# ---- just as a run ends ----
+
+
+def leave_one() -> None:
+    """Leave an event in the inbox of the run, as another process would, and give its owner no time to look."""
+    assert events.leave(nf.home.default_host().storage, "w", "late", 1, "e1", "").status == "queued"
+
+
+def test_what_was_left_when_the_last_task_ended_is_listed_as_taken_by_nobody() -> None:
+    @nf.task(executor="inline")
+    def last() -> None:
+        leave_one()
+
+    nf.run(last.bind(), workflow_id="w")
+    assert nf.get_metadata("w")["undelivered"] == ["e1"]
+
+
+def test_what_was_left_when_the_run_is_canceled_is_listed_as_taken_by_nobody(host: Host) -> None:
+    waiting(nf.wait_for_event("go"))
+
+    async def leave_and_cancel() -> None:
+        leave_one()
+        await ending._cancel(host, "w", "")
+
+    host.engine.call(leave_and_cancel)
+    assert nf.get_metadata("w")["undelivered"] == ["e1"]
+
+
+def test_what_was_left_for_a_run_that_is_canceled_where_it_lies_is_listed_as_taken_by_nobody() -> None:
+    waiting(nf.wait_for_event("go")).detach()
+    leave_one()
+    nf.cancel("w")
+    assert nf.get_metadata("w")["undelivered"] == ["e1"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import nbflow as nf
+from nbflow.engine.keeper import Keeper
+from nbflow.engine.runner import Runner
 from tests.engine.tools import Gate
 
 
@@ -28,3 +32,19 @@ def test_it_does_not_return_while_a_task_works() -> None:
     assert run.settle().state.counts["waiting"] == 1
     run.send("go")
     assert run.result() == 1
+
+
+def test_it_does_not_return_between_the_last_value_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    collect, gate = Keeper.collect, Gate()
+
+    async def slowly(self: Keeper, runner: Runner) -> None:
+        await asyncio.to_thread(gate.wait)
+        await collect(self, runner)
+
+    monkeypatch.setattr(Keeper, "collect", slowly)
+    run = nf.run_async(nf.task(lambda: 1, name="one").bind())
+    gate.reached()
+    with pytest.raises(TimeoutError, match="still at work"):
+        run.settle(timeout=0.05)
+    gate.open.set()
+    assert run.settle().status == "SUCCESSFUL"

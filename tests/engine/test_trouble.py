@@ -141,12 +141,15 @@ def test_a_run_that_was_taken_while_it_paused_is_left_to_its_new_owner(disk: Dis
     until(lambda: run.state.counts["waiting"])
     taken = FolderStorage(folder).open_run("w", takeover=True)
     try:
-        run.send("go", 1)
-        with pytest.raises(RunIsLive, match="elsewhere"):
+        assert run.send("go", 1, id="e1").status == "queued"
+        with pytest.raises(RunIsLive, match="run here no more"):
             run.result(10)
+        assert run.send("go", 2).status == "queued"
         until(lambda: "w" not in api.default_host().runners)
+        assert next(item.event["id"] for item in taken.poll_inbox()) == "e1"
     finally:
         taken.close()
+    assert nf.resume("w") == 1
 
 
 def test_a_run_that_somebody_moved_on_while_it_paused_is_not_gone_on_with_from_what_this_process_knows(
@@ -183,7 +186,7 @@ def test_a_run_that_is_taken_while_it_begins_can_be_begun_once_more(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage, one = api.default_host().storage, nf.task(lambda: 1, name="one")
-    create = storage.create_run
+    create, given_back = storage.create_run, list[str]()
 
     def taken(records: object) -> None:
         raise Fenced("somebody took it")
@@ -191,12 +194,15 @@ def test_a_run_that_is_taken_while_it_begins_can_be_begun_once_more(
     def create_run(workflow_id: str) -> RunJournal:
         monkeypatch.setattr(storage, "create_run", create)
         journal = create(workflow_id)
+        close = journal.close
         monkeypatch.setattr(journal, "append", taken)
+        monkeypatch.setattr(journal, "close", lambda: (close(), given_back.append(workflow_id)))
         return journal
 
     monkeypatch.setattr(storage, "create_run", create_run)
     with pytest.raises(RunIsLive, match="somebody took it"):
         nf.run(one.bind(), workflow_id="w")
+    assert given_back == ["w"]
     until(lambda: not api.default_host().opening)
     assert api.default_host().runners == {}
     assert nf.run(one.bind(), workflow_id="w") == 1
@@ -236,7 +242,7 @@ def test_an_error_of_the_engine_itself_ends_the_wait_for_the_run(host: Any) -> N
     from nbflow.core.commands import Acknowledge
 
     runner._do[Acknowledge] = fail
-    assert run.send("go", 1).status == "closed"
+    assert run.send("go", 1).status == "queued"
     with pytest.raises(ZeroDivisionError):
         run.result(10)
     until(lambda: "w" not in host.runners)

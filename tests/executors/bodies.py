@@ -24,6 +24,23 @@ def pid() -> int:
     return os.getpid()
 
 
+def split() -> int:
+    """Return the process id of a fork, which comes back as well."""
+    return os.fork()
+
+
+def split_and_fail() -> int:
+    """Return the process id of a fork, which fails."""
+    if child := os.fork():
+        return child
+    raise ValueError("in the fork")
+
+
+def end_of(process: int) -> int:
+    """Wait for a child and return its exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
 def say_pid_and_stay(fifo: Path) -> None:
     """Write the process id into a fifo, which is the sign that the body runs, and never return."""
     fifo.write_text(f"{os.getpid()}\n")

@@ -54,6 +54,15 @@ def test_what_would_harm_an_event_loop_is_wrapped(error: BaseException, kind: ty
     assert caught.value.__cause__ is error
 
 
+def test_an_error_that_cannot_say_what_it_is_ends_its_future_too() -> None:
+    class Mute(BaseException):
+        def __str__(self) -> str:
+            raise ValueError
+
+    error = settled(Mute()).exception()
+    assert isinstance(error, TaskError) and "Mute" in str(error)
+
+
 def test_an_ordinary_exception_is_left_as_it_is() -> None:
     error = ValueError("x")
     assert presentable(error) is error

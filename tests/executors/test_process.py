@@ -46,6 +46,14 @@ def single() -> Iterator[ProcessExecutor]:
     assert not executor._running
 
 
+def test_a_fork_that_comes_back_from_a_body_does_not_answer_for_it(single: ProcessExecutor) -> None:
+    for body, code in ((bodies.split, 0), (bodies.split_and_fail, 1)):
+        child = single.submit(body).result(SECONDS)
+        assert child > 0
+        assert single.submit(bodies.end_of, child).result(SECONDS) == code
+        assert single.submit(bodies.add, 1, 2).result(SECONDS) == 3
+
+
 def test_a_body_runs_in_another_process_which_serves_the_next_one_too(single: ProcessExecutor) -> None:
     pids = {single.submit(bodies.pid).result(SECONDS) for _ in range(5)}
     assert len(pids) == 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from nbflow.errors import CommandFailed
 from nbflow.executors.process import ProcessExecutor
-from nbflow.executors.shell import run_command
+from nbflow.executors.shell import LINGER, run_command
 from tests.executors.programs import Start, dies_within, is_alive
 
 
@@ -33,6 +36,17 @@ def test_a_command_gets_no_input_and_a_folder_of_its_own(tmp_path: Path) -> None
 
 def test_a_program_left_behind_does_not_hold_the_value_up() -> None:
     assert run_command("sleep 5 & echo done", {}) == "done"
+
+
+def test_the_last_line_is_the_value_also_when_who_listens_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            if text == "1\n":
+                time.sleep(3 * LINGER)  # longer than a command is given that is silent
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stdout", Slow())
+    assert run_command("seq 1000", {}) == "1000"
 
 
 @pytest.mark.crash

@@ -220,6 +220,56 @@ def test_no_future_is_left_open_by_any_mix_of_submit_stop_and_close(make: Make) 
         assert not concurrent.futures.wait(futures, SECONDS).not_done
 
 
+def test_who_asks_when_a_body_starts_is_told_whenever_it_asks_and_not_when_it_never_does(make: Make) -> None:
+    executor, first, second = make(1), Gate(), Gate()
+    running, queued, never = executor.submit(first), executor.submit(second), executor.submit(int)
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
+    executor.when_started(queued, lambda: told.put("queued"))
+    executor.when_started(never, lambda: told.put("never"))
+    assert first.runs.wait(SECONDS)
+    executor.when_started(running, lambda: told.put("running"))
+    assert told.get(timeout=SECONDS) == "running" and told.empty()
+    assert executor.stop(never)
+    first.go.set()
+    assert told.get(timeout=SECONDS) == "queued"
+    second.go.set()
+    assert queued.result(SECONDS) == "went"
+    executor.when_started(queued, lambda: told.put("over"))
+    assert told.get(timeout=SECONDS) == "over"
+    settles(lambda: executor._load == 0)
+    assert told.empty() and not executor._starts
+
+
+def test_a_body_that_waits_for_others_makes_room_for_one_more_and_only_once(make: Make) -> None:
+    executor, first, second = make(1), Gate(), Gate()
+    waiting = executor.submit(first)
+    assert first.runs.wait(SECONDS)
+    queued, third = executor.submit(second), executor.submit(int)
+    executor.spare(waiting)
+    executor.spare(waiting)
+    executor.spare(third)
+    assert second.runs.wait(SECONDS)
+    assert not third.done() and executor._threads == 2
+    second.go.set()
+    first.go.set()
+    assert [each.result(SECONDS) for each in (waiting, queued, third)] == ["went", "went", 0]
+    executor.spare(waiting)
+    settles(lambda: executor._threads <= 1)
+
+
+def test_a_body_that_was_not_taken_for_want_of_threads_never_runs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    executor, ran = make(1), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more)
+        with pytest.raises(RuntimeError, match="new thread"):
+            executor.submit(ran.set)
+    assert executor.submit(int).result(SECONDS) == 0
+    assert not ran.is_set()
+
+
 def test_a_body_that_runs_for_ever_does_not_hinder_the_interpreters_exit(script: Start) -> None:
     process = script(
         """

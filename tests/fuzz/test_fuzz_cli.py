@@ -32,6 +32,7 @@ LOOKING = [
     "send",
     "answer",
     "cancel",
+    "cancel-wait",
     "delete",
     "salvage",
     "sign",

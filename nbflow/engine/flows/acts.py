@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from ... import views
 from ...core.rules import FlowState
 from ...core.status import WorkflowStatus
-from ...views import flow as view
 from ..events import Receipt
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class FlowActs:
         """
         live = self._host.runners.get(self.workflow_id)
         if live is None or self._host.engine.inside:
-            return view.why(self.state, task)
+            return views.why(self.state, task)
         return self._host.engine.call(_why, live, task)
 
     def start_task(self, task: str, *, by: str = "") -> Receipt:
@@ -72,7 +72,7 @@ async def _why(live: Runner, task: str) -> list[str]:
     state = live.state
     while _opens(live):
         await asyncio.sleep(0.005)  # it was started a moment ago, and its rules are being written
-    return view.why(state, task)
+    return views.why(state, task)
 
 
 def _opens(live: Runner) -> bool:

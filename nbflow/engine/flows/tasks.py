@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ...dag.task import Task
+from ...errors import GraphError
 from ...executors.shell import run_command
 from ...rules.notification import Event
 from ...rules.operators import BashOperator, Operator, PythonOperator, RunOperator
@@ -13,13 +14,18 @@ from .begin import BeginRun
 
 
 def task_of(operator: Operator) -> Task[Any, Any]:
-    """Return the task of an operator. Raises ValueError for a bad option."""
+    """Return the task of an operator. Raises ValueError for a bad option, GraphError when nothing says what it runs."""
     if isinstance(operator, PythonOperator):
         return Task(operator.python_callable, **{"name": operator.name, **operator.options})
     if isinstance(operator, BashOperator):
         return Task(run_command, **{"name": operator.name, **operator.options})
-    assert isinstance(operator, RunOperator)
-    return Task(BeginRun(operator.started, operator.one_per), **{"name": operator.name, **operator.options})
+    if isinstance(operator, RunOperator):
+        return Task(BeginRun(operator.started, operator.one_per), **{"name": operator.name, **operator.options})
+    name = operator.name
+    raise GraphError(
+        f"Nothing says what task {name!r} runs: {type(operator).__name__} itself runs nothing. Write "
+        f"PythonOperator({name!r}, <function>), BashOperator({name!r}, <command>) or RunOperator({name!r}, <flow>)."
+    )
 
 
 def call_of(operator: Operator, event: Event | None, workflow_id: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

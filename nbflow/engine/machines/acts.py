@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from ... import views
 from ...core.codec import decode
 from ...core.graph import Json
 from ...core.machine import machine_of
@@ -14,11 +15,10 @@ from ...core.state import RunState
 from ...core.status import NodeStatus
 from ...core.tell import moment, tell
 from ...storage import values
-from ...views import machine as view
-from ...views.machine import Description
-from . import mending, queries
+from . import mending
 
 if TYPE_CHECKING:
+    from ...views.machine import Description
     from ..host import Host
     from ..runner import Runner
 
@@ -93,12 +93,12 @@ class MachineActs:
         >>> run.result(), str(run.describe())
         ('come in', 'Door: SUCCESSFUL, successful')
         """
-        found: Description = self._looked_at(view.describe)
+        found: Description = self._looked_at(views.describe)
         return found
 
     def machine(self) -> Json:
         """Return a state machine as data for tables and pictures: states, moves, the inbox. Raises ValueError."""
-        found: Json = self._looked_at(view.machine_view)
+        found: Json = self._looked_at(views.machine_view)
         return found
 
     def history(self) -> list[HistoryEvent]:
@@ -111,6 +111,8 @@ class MachineActs:
 
         Raises ValueError for an unknown query, and what the function raises.
         """
+        from . import queries  # lazily: few runs are state machines, and this loads what drives them
+
         return queries.query(self._host, self.workflow_id, name, args, kwargs)
 
     @property
@@ -156,7 +158,7 @@ async def _settle(host: Host, workflow_id: str, timeout: float) -> None:
         while (live := host.runners.get(workflow_id)) is not None:
             if live.outcome.done():
                 await live.gone.wait()
-            elif _rests(live) and not live.committer.pending:
+            elif _rests(live) and not live.pending:
                 return
             await asyncio.sleep(0.002)
 

@@ -14,6 +14,7 @@ from ...dag.driven import driven
 from ...errors import WorkflowStillActiveError
 from ...machine.convert import Misfit
 from ...machine.definition import Workflow
+from ..beginning import DEFAULT_CHOICES, Choices
 from ..inspect import read, status_of
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ def arguments(workflow: Workflow, given: Any) -> Json:
 
 async def begin(
     host: Host, workflow: Workflow, workflow_id: str, given: Json, options: Json, metadata: Json | None,
-    context: Context, existing: str = RESUME, takeover: bool = False,
+    context: Context, existing: str = RESUME, takeover: bool = False, choices: Choices = DEFAULT_CHOICES,
 ) -> Runner | None:  # fmt: skip
     """Begin a run and return when it is stored; None for one that is over and is to be returned as it is.
 
     Of a run that has the id and is not over, "resume" goes on with the definition given now; one that is over (it
-    succeeded, was canceled, or chose to fail) is replaced. Raises what ``Host.run`` raises.
+    succeeded, was canceled, or chose to fail) is replaced. For one that "return" would keep, and that succeeded with
+    other code or input, ``choices`` count. Raises what ``Host.run`` raises.
     """
     live = host.runners.get(workflow_id)
     if live is not None and live.outcome.done():
@@ -54,12 +56,13 @@ async def begin(
                 workflow_id, f"Workflow {workflow_id!r} is there already ({status}): use another workflow_id, or give "
                 "existing='resume', 'restart' or 'return'.",
             )  # fmt: skip
-        if existing == RETURN and over:
+        kept = existing == RETURN and over
+        if kept and (choices.on_change == "keep" or state.status is not WorkflowStatus.SUCCESSFUL):
             return None
-        if existing == RESTART or over:
+        if existing == RESTART or (over and not kept):
             await asyncio.to_thread(host.storage.delete_run, workflow_id)
     dag = driven(workflow, given, options)
-    return await host.run(workflow_id, dag, ((), {}), metadata, context, takeover)
+    return await host.run(workflow_id, dag, ((), {}), metadata, context, takeover, choices)
 
 
 def is_over(state: RunState) -> bool:
