@@ -16,8 +16,8 @@ from .summary import summary_of
 
 PATIENCE = 10.0
 """Seconds that another process has to cancel a run of its own when it is asked."""
-LOOK = 0.05
-"""Seconds between two looks at whether it has."""
+LOOK, MOST = 0.05, 0.5
+"""Seconds between the first two looks at whether it has, and between two later ones: some stores ask money for each."""
 
 
 def cancel(host: Host, workflow_id: str, by: str = "", *, at_once: bool = False) -> None:
@@ -49,6 +49,7 @@ async def _cancel_elsewhere(host: Host, workflow_id: str, by: str) -> None:
     """Ask each owner that the run has meanwhile; when it has none, cancel it here."""
     deadline = host.engine.loop.time() + PATIENCE
     asked: set[int] = set()
+    pause = LOOK
     while True:
         owner = await asyncio.to_thread(_owner, host, workflow_id)
         if owner is None:
@@ -63,7 +64,8 @@ async def _cancel_elsewhere(host: Host, workflow_id: str, by: str) -> None:
         if isinstance(epoch, int) and epoch not in asked:
             await asyncio.to_thread(orders.ask_to_cancel, host.storage, workflow_id, epoch, by)
             asked.add(epoch)
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, MOST)
 
 
 def _owner(host: Host, workflow_id: str) -> Json | None:

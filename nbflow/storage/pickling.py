@@ -6,6 +6,7 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 import cloudpickle
@@ -60,11 +61,9 @@ def dump(value: Any, hook: Hook | None, *, in_band: int = 0) -> tuple[bytes, lis
         return _dump(value, hook, stays_in_band), buffers
     except Exception as error:
         path, part, cause = find_culprit(value, lambda candidate: _dump(candidate, hook, _drop), error)
-        raise CheckpointError(
-            f"{path} is a {_name(part)} and cannot be stored: {cause}. Return what it is made of instead (a path, an "
-            "address, parameters) and make it again where it is used; or say @task(checkpoint=False), which keeps the "
-            "value in memory and runs the task again after a restart."
-        ) from error
+        name = _name(part)
+        article = "an" if name[0] in "aeiou" else "a"
+        raise CheckpointError(f"{path} is {article} {name} and cannot be stored: {cause}. {_remedy(part)}") from error
 
 
 def load(head: bytes | bytearray, buffers: list[bytearray], hook: Hook | None, origin: str) -> Any:
@@ -111,6 +110,16 @@ def _dump(value: Any, hook: Hook | None, callback: Callable[[pickle.PickleBuffer
 
 def _drop(buffer: pickle.PickleBuffer) -> bool:
     return False
+
+
+def _remedy(part: Any) -> str:
+    if isinstance(part, (GeneratorType, AsyncGeneratorType)):
+        every = "list(...)" if isinstance(part, GeneratorType) else "[each async for each in ...]"
+        return f"It can be gone through only once: return {every} of it."
+    return (
+        "Return what it is made of instead (a path, an address, parameters) and make it again where it is used; or say "
+        "@task(checkpoint=False), which keeps the value in memory and runs the task again after a restart."
+    )
 
 
 def _name(part: Any) -> str:

@@ -13,6 +13,7 @@ import threading
 import tracemalloc
 import types
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -270,7 +271,6 @@ def with_closure() -> Any:
         (with_closure(), "value's variable 'lock' is a _thread.lock"),
         (functools.partial(max, threading.Lock()), "value.args[0] is a _thread.lock"),
         (Connection().__init__, "value.__self__.lock is a _thread.lock"),
-        ((n for n in range(3)), "value is a generator"),
     ],
 )
 def test_what_cannot_be_stored_is_named_with_its_path_and_a_way_out(value: Any, path: str) -> None:
@@ -278,6 +278,22 @@ def test_what_cannot_be_stored_is_named_with_its_path_and_a_way_out(value: Any, 
         values.encode(value, MEMORY)
     assert str(refusal.value).startswith(f"{path} and cannot be stored")
     assert refusal.value.__cause__ is not None
+
+
+async def _numbers() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ((n for n in range(3)), r"value is a generator .* return list\(\.\.\.\) of it"),
+        ([_numbers()], r"value\[0\] is an async_generator .* return \[each async for each in \.\.\.\] of it"),
+    ],
+)
+def test_of_a_generator_it_is_said_how_to_return_what_it_yields(value: Any, says: str) -> None:
+    with pytest.raises(CheckpointError, match=says):
+        values.encode(value, MEMORY)
 
 
 def test_parts_can_be_references() -> None:

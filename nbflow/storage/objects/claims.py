@@ -14,6 +14,7 @@ from nbflow.errors import RunIsLive, StorageError
 
 from .. import ownership
 from ..base import Json
+from ..foreign import parse
 from .bucket import Bucket, Listed
 from .entries import Header, Tombstone
 from .place import ObjectPlace
@@ -85,13 +86,24 @@ class Claim:
         return self.owner
 
     def drop_others(self) -> None:
-        """Remove the claims of owners that were fenced off; a failure leaves what nobody believes."""
+        """Remove the claims of owners that were fenced off; a failure leaves what nobody believes.
+
+        That of a newer owner stays: without it who deletes the run would take it for a run that nobody has.
+        """
+        bucket = self._place.bucket
         try:
             others = [each.key for each in claims_of(self._place) if each.key != self._key]
             if others:
-                self._place.bucket.delete(others)
+                older = [key for key, raw in zip(others, bucket.get_many(others), strict=True) if self._is_older(raw)]
+                bucket.delete(older)
         except StorageError:
             pass
+
+    def _is_older(self, raw: bytes | None) -> bool:
+        try:
+            return raw is not None and bool(parse(raw)["epoch"] < self.owner["epoch"])
+        except (ValueError, KeyError, TypeError):
+            return True
 
     def beat(self) -> None:
         """Renew the heartbeat, if it is not young. Nothing after ``release``."""

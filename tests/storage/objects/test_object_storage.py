@@ -279,6 +279,24 @@ def test_a_dead_owner_on_this_machine_is_followed_at_once(shelf: CountingShelf) 
     assert len(keys(shelf, "live/run/")) == 1, "the claim of the dead one is gone"
 
 
+def test_who_is_slow_to_clear_up_leaves_the_claim_of_who_came_after_it(
+    shelf: CountingShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(storage_on(shelf, "elsewhere").create_run("run"), 1)
+    clear_up, newer = claims.Claim.drop_others, []
+
+    def slowly(claim: claims.Claim) -> None:
+        monkeypatch.setattr(claims.Claim, "drop_others", clear_up)
+        newer.append(storage_on(shelf, "there").open_run("run", takeover=True))
+        clear_up(claim)
+
+    monkeypatch.setattr(claims.Claim, "drop_others", slowly)
+    storage_on(shelf, "here").open_run("run", takeover=True)
+    with pytest.raises(WorkflowStillActiveError):
+        storage_on(shelf, "far").delete_run("run")
+    commit(newer[0], 2)
+
+
 # ---- what is not as it should be ----
 
 
