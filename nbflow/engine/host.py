@@ -294,11 +294,11 @@ class Host:
         """Detach every run and give all executors up."""
         self.closing = True
         stuck: set[asyncio.Future[None]] = set()
-        while {*self.opening.values()} - stuck or not all(runner.closing for runner in self.runners.values()):
+        while self.runners or {*self.opening.values()} - stuck:
+            for runner in [*self.runners.values()]:
+                await runner.detach("the engine was closed")  # also one that closes already: until its journal is free
             if self.opening:  # a run that is half open would stay owned by nobody; one on a bad disk may never be open
                 stuck = (await asyncio.wait(self.opening.values(), timeout=PATIENCE))[1]
-            for runner in [*self.runners.values()]:
-                await runner.detach("the engine was closed")
         for lane in self._lanes.values():
             await asyncio.to_thread(lane.executor.close)
         self._lanes.clear()
