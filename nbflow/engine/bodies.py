@@ -141,7 +141,7 @@ class Bodies:
         if self._many or (slot is not None and slot.early):
             self._showing.later(body)
         else:
-            self._showing.now(body)
+            self.runner.apply_volatile(TaskStarted(body.node, body.attempt, body.started))
         self._enter(body, task)
 
     def _enter(self, body: Body, task: Task[Any, Any]) -> None:

@@ -138,19 +138,19 @@ def _store(head: bytes, buffers: Sequence[Any], blobs: Blobs, carries_code: bool
 
 
 def _as_json(value: Any, budget: int, secret: bool) -> Json | None:
-    quick = exact_json.is_quick(value)
+    if exact_json.is_quick(value):
+        if masking.known is not None:
+            masking.refuse(f"The {type_name(value)}", json.dumps(value))
+        if secret:
+            return {"c": "json", "v": value, "ty": type(value).__name__, "py": PYTHON}
+        return {"c": "json", "v": value, "pv": repr(value), "ty": type(value).__name__, "py": PYTHON}
     try:
-        exact = value if quick else exact_json.copy_exactly(value, budget)
+        exact = exact_json.copy_exactly(value, budget)
     except exact_json.InexactError:
         return None
     if masking.known is not None:
         masking.refuse(f"The {type_name(value)}", json.dumps(exact))
-    if not quick:
-        return _described({"c": "json", "v": exact}, value, secret)
-    stored = {"c": "json", "v": value, "pv": repr(value), "ty": type(value).__name__, "py": PYTHON}
-    if secret:
-        del stored["pv"]
-    return stored
+    return _described({"c": "json", "v": exact}, value, secret)
 
 
 def _base64(content: Any) -> str:
