@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import contextvars
 import signal
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .engine.context import task_context as copy_for_tasks
+from .engine.loop import end_of
 from .errors import NbflowError
 
 if TYPE_CHECKING:
@@ -255,19 +255,7 @@ async def wait_async(future: concurrent.futures.Future[Any]) -> Any:
         from .notebook import comms
 
         return await comms.wait_async(future)
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def resolve() -> None:
-        if not done.done():
-            done.set_result(None)
-
-    def wake(_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed before the future was done
-            loop.call_soon_threadsafe(resolve)
-
-    future.add_done_callback(wake)
-    await done  # not asyncio.wrap_future: that would cancel the future with the await
+    await end_of(future)
     return future.result()
 
 

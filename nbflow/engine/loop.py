@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import threading
 from collections import deque
@@ -14,6 +15,26 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+def end_of(future: concurrent.futures.Future[Any]) -> asyncio.Future[None]:
+    """Return a future of the running loop that is done when another one is.
+
+    Giving it up leaves the other one alone; ``asyncio.wrap_future`` would cancel it.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def resolve() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def wake(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed before the future was done
+            loop.call_soon_threadsafe(resolve)
+
+    future.add_done_callback(wake)
+    return done
 
 
 class EngineLoop:

@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from nbflow.engine.loop import end_of
 from nbflow.notebook.tap import Tap
 
 T = TypeVar("T")
@@ -58,20 +59,9 @@ async def wait_async(future: concurrent.futures.Future[T]) -> T:
     Canceling the await, which is what Stop does, leaves the future alone. A canceled future raises
     ``concurrent.futures.CancelledError``, which cannot be taken for a cancellation of the awaiting task.
     """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def resolve() -> None:
-        if not done.done():
-            done.set_result(None)
-
-    def wake(_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed before the future was done
-            loop.call_soon_threadsafe(resolve)
-
-    future.add_done_callback(wake)
+    done = end_of(future)
     tap = _tap_of_this_thread()
-    with contextlib.nullcontext() if tap is None else tap.waiting(loop):
+    with contextlib.nullcontext() if tap is None else tap.waiting(asyncio.get_running_loop()):
         while not done.done():
             # The beat is what lets Stop in: ipykernel's SIGINT handler only queues a callback, and a loop that sleeps
             # in its selector does not look at the queue until something else wakes it (ipykernel issue 881).
