@@ -1,117 +1,106 @@
 """Immutable files for values too large for the journal, named by the sha256 of their content.
 
-A blob is one line of JSON, padded to a multiple of 4096 bytes, that says where the buffers are, then the buffers, each
-at a multiple of 64 bytes. Buffers are written and read in slices and never joined: a 2 GB array needs no second copy.
+``blobs/<sha256>.nbb`` holds one value and is always whole: it is synced before it has its name. Values that an owner
+stores one after the other lie in its pack (``packs.py``), which is quicker.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-from nbflow.errors import Fenced, StorageDamaged, StorageError
+from nbflow.errors import Fenced, StorageDamaged
 
+from .base import Json
+from .blob_content import SLICE, ContentReader, blob_pieces, write_content
 from .failures import storage_errors
-from .foreign import parse
-from .os_calls import CREATE_NEW, OS, READ_ONLY, discard, make_folder, write_all
+from .os_calls import CREATE_NEW, READ_ONLY, discard, make_folder, write_all
+from .packs import SUFFIX, Pack, Packs, Spot
 from .place import RunPlace
 
-PAGE = 4096
-ALIGNMENT = 64
-SLICE = 1 << 24
-BESIDE = 1 << 18
-"""Bytes from which on the disk is asked to begin before its content is hashed: 1 MB is written in 0.5 ms, and hashed in
-0.5. A smaller one is hashed sooner than asked for."""
 TEMPORARY = "tmp-"
 TEMPORARY_LIFE = 3600.0
 """Seconds after which an unfinished blob is a leftover of a dead owner."""
 
-Json = dict[str, Any]
+Found = TypeVar("Found")
+SUFFIXES = (".nbb", SUFFIX)
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
 class FolderBlobs:
-    """The blobs of one run in a folder. Safe to use from several threads."""
+    """The large values of one run in a folder. Safe to use from several threads.
 
-    def __init__(self, place: RunPlace) -> None:
+    With ``packed`` what is stored goes into a pack while it comes one after the other; this is for the owner alone.
+    """
+
+    def __init__(self, place: RunPlace, *, packed: bool = False, packs: Packs | None = None) -> None:
         self._place = place
         self._folder = f"{place.folder}/blobs"
         self._durable = False
+        self._packs = packs or Packs(place.calls, self._folder)
+        self._pack = Pack(place.calls, self._folder) if packed else None
 
     def put_blob(self, head: Json, buffers: Sequence[Any]) -> tuple[str, int]:
         """Store one value durably; return (sha256, size in bytes). Idempotent.
 
         ``buffers`` are contiguous and must not change meanwhile. Raises StorageFull, StorageError.
         """
-        calls = self._place.calls
-        temporary = f"{self._folder}/{TEMPORARY}{calls.random_hex(8)}"
+        pieces = [*blob_pieces(head, buffers)]
+        size = sum(piece.nbytes for piece in pieces)
         with storage_errors(f"a value of run {self._place.workflow_id!r}"):
             self._make_folder()
-            try:
-                fd = calls.open(temporary, CREATE_NEW)
-                try:
-                    sha256, size = _write(calls, fd, head, buffers)
-                    named = self._is_named(temporary, self._path(sha256))
-                    calls.fsync(fd)
-                finally:
-                    calls.close(fd)
-                if not named:
-                    calls.rename(temporary, self._path(sha256))
-            except BaseException:
-                discard(calls, temporary)
-                raise
-            calls.fsync_dir(self._folder)
-        return sha256, size
-
-    def _is_named(self, temporary: str, path: str) -> bool:
-        """Give an unsynced file its name, unless it is taken: one sync then does for the file and its name.
-
-        Nobody knows the name yet, so nobody misses what a crash leaves of the file. Who stores an equal value later
-        finds the name taken, perhaps by such a ruin, and puts a whole and synced file in its place.
-        """
-        calls = self._place.calls
-        if sys.platform == "win32":  # where an open file keeps its name
-            return False
-        try:
-            calls.link(temporary, path)
-        except OSError:
-            return False
-        calls.unlink(temporary)
-        return True
+            packed = self._pack.put(pieces, size) if self._pack is not None else None
+            return packed or self._put_file(pieces), size
 
     def get_blob(self, sha256: str) -> tuple[Json, list[bytearray]]:
         """Return the head and the writable buffers of a stored value.
 
         Raises StorageDamaged when it is missing or not what was stored.
         """
-        calls = self._place.calls
         with storage_errors(f"blob {sha256} of run {self._place.workflow_id!r}"):
-            try:
-                fd = calls.open(self._path(sha256), READ_ONLY)
-            except FileNotFoundError:
-                raise StorageDamaged(f"A value of run {self._place.workflow_id!r} is missing: blob {sha256}.") from None
-            try:
-                return _Reader(self._place, fd, sha256).read()
-            finally:
-                calls.close(fd)
+            return self.look(sha256, lambda spot: self._read(spot, sha256))
 
-    def share(self, folder: str, names: Collection[str]) -> None:
-        """Take over blobs of another run's folder, durably; the content is copied only where there are no hard links.
+    def look(self, sha256: str, read: Callable[[Spot], Found]) -> Found:
+        """Return what ``read`` makes of the place where a value lies. Raises what it raises, and StorageDamaged.
+
+        It is looked for twice: who owns the run may just have removed a pack, of which it made files before, or have
+        given up an equal value that was to stand at the end of one.
+        """
+        for is_last in (False, True):
+            spot = self._find(sha256)
+            try:
+                if spot is not None:
+                    return read(spot)
+            except FileNotFoundError:
+                pass
+            except StorageDamaged:
+                if is_last:
+                    raise
+        raise StorageDamaged(f"A value of run {self._place.workflow_id!r} is missing: blob {sha256}.")
+
+    def pack_no_more(self) -> None:
+        """Make each value a file of its own from now on, which no reader has to search for."""
+        if self._pack is not None:
+            self._pack.close()
+
+    def share(self, source: RunPlace, names: Collection[str]) -> None:
+        """Take over large values of another run, durably; what can be linked is not copied.
 
         Raises StorageDamaged when one is not there, StorageFull, StorageError.
         """
         if not names:
             return
-        calls = self._place.calls
         with storage_errors(f"the values of run {self._place.workflow_id!r}"):
             self._make_folder()
+            there = FolderBlobs(source)
+            shared = self._share_packs(there, names)
             for sha256 in names:
-                self._share(f"{folder}/blobs/{sha256}.nbb", self._path(sha256))
-            calls.fsync_dir(self._folder)
+                if sha256 not in shared:
+                    there.look(sha256, partial(self._share, sha256))
+            self._place.calls.fsync_dir(self._folder)
 
     def keep_only(self, names: Collection[str], check_fence: Callable[[], None], young: float = 0.0) -> None:
         """Remove all blobs but these; only for the owner. A failure leaves a file that nobody needs.
@@ -121,71 +110,184 @@ class FolderBlobs:
         """
         kept = {f"{sha256}.nbb" for sha256 in names}
         try:
-            found = self._place.calls.listdir(self._folder)
-            for name in found:
+            for name in self._place.calls.listdir(self._folder):
                 if name in kept:
                     continue
                 check_fence()
-                if young:
-                    self._discard_old(name, young)
-                else:
-                    discard(self._place.calls, f"{self._folder}/{name}")
-        except (OSError, Fenced):
+                if not name.endswith(SUFFIX) or self._is_dispensable(name, names, young):
+                    check_fence()
+                    self._remove(name, young)
+        except (OSError, Fenced, StorageDamaged):
             pass
 
-    def _discard_old(self, name: str, young: float) -> None:
-        """Remove a blob that is old, also when an equal one is stored at this moment, which takes its name."""
-        calls, path = self._place.calls, f"{self._folder}/{name}"
-        if name.startswith(TEMPORARY) or calls.now() - calls.stat(path).st_mtime < young:
-            return
-        aside = f"{self._folder}/{TEMPORARY}{calls.random_hex(8)}"
-        calls.rename(path, aside)
-        if calls.now() - calls.stat(aside).st_mtime < young:
-            calls.rename(aside, path)
-        else:
-            discard(calls, aside)
-
-    def _share(self, path: str, to: str) -> None:
+    def sweep(self) -> None:
+        """Remove what owners left that died while they wrote; only for the owner."""
         calls = self._place.calls
-        temporary = f"{self._folder}/{TEMPORARY}{calls.random_hex(8)}"
         try:
-            calls.link(path, temporary)
-        except FileNotFoundError:
-            raise StorageDamaged(f"A value to be shared is missing: {path}.") from None
+            for name in calls.listdir(self._folder):
+                path = f"{self._folder}/{name}"
+                blob = name.removeprefix(TEMPORARY)
+                if blob == name:
+                    continue
+                if blob.endswith(SUFFIXES) and not calls.exists(f"{self._folder}/{blob}"):
+                    calls.rename(path, f"{self._folder}/{blob}")  # it was being removed, and may be a new one
+                elif calls.now() - calls.stat(path).st_mtime > TEMPORARY_LIFE:
+                    discard(calls, path)
         except OSError:
-            self._copy(path, temporary, to)
-            return
-        calls.rename(temporary, to)  # in the place of a file that a crash may have torn
-        discard(calls, temporary)  # it stays where both are names of one file
+            pass
 
-    def _copy(self, path: str, temporary: str, to: str) -> None:
+    # ---- files ----
+
+    def _put_file(self, pieces: Sequence[memoryview]) -> str:
         calls = self._place.calls
-        source = calls.open(path, READ_ONLY)
+        temporary = self._temporary()
         try:
             fd = calls.open(temporary, CREATE_NEW)
             try:
-                while piece := calls.read(source, SLICE):
-                    write_all(calls, fd, piece)
+                sha256 = write_content(calls, fd, pieces)
                 calls.fsync(fd)
             finally:
                 calls.close(fd)
-            calls.rename(temporary, to)
+            calls.rename(temporary, self._path(sha256))
+        except BaseException:
+            discard(calls, temporary)
+            raise
+        calls.fsync_dir(self._folder)
+        return sha256
+
+    def _find(self, sha256: str) -> Spot | None:
+        path = self._path(sha256)
+        mine = self._pack.find(sha256) if self._pack is not None else None
+        if mine is not None:
+            return mine
+        try:
+            return Spot(path, 0, self._place.calls.stat(path).st_size)
+        except FileNotFoundError:
+            return self._packs.find(sha256)
+
+    def _read(self, spot: Spot, sha256: str) -> tuple[Json, list[bytearray]]:
+        calls = self._place.calls
+        fd = calls.open(spot.path, READ_ONLY)
+        try:
+            calls.seek(fd, spot.start)
+            return ContentReader(calls, fd, spot.size, sha256, self._place.workflow_id).read()
+        finally:
+            calls.close(fd)
+
+    def _remove(self, name: str, young: float) -> None:
+        """Remove a file unless it is young, also when an equal value takes its name, or it is shared, right now."""
+        calls, path = self._place.calls, f"{self._folder}/{name}"
+        if not young:
+            discard(calls, path)
+        elif name.endswith(SUFFIXES) and not self._is_young(path, young):
+            aside = f"{self._folder}/{TEMPORARY}{name}"
+            calls.rename(path, aside)
+            if self._is_young(aside, young):
+                calls.rename(aside, path)
+            else:
+                discard(calls, aside)
+
+    def _is_young(self, path: str, young: float) -> bool:
+        calls = self._place.calls
+        return calls.now() - calls.stat(path).st_mtime < young
+
+    def _share(self, sha256: str, spot: Spot) -> None:
+        path = self._path(sha256)
+        if spot.path.endswith(SUFFIX) or not self._link(spot.path, path):
+            self._copy(spot, sha256)
+
+    def _link(self, path: str, to: str) -> bool:
+        """Give a file a name here as well; return False where there are no hard links.
+
+        It is young again: it is needed, though nothing that is stored says so yet.
+        """
+        calls = self._place.calls
+        try:
+            calls.utime(path)
+            while True:
+                try:
+                    calls.link(path, to)
+                except FileExistsError:
+                    pass
+                else:
+                    return True
+                try:
+                    calls.utime(to)
+                    return True
+                except FileNotFoundError:  # it was just being removed
+                    pass
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return False
+
+    def _copy(self, spot: Spot, sha256: str) -> None:
+        """Make a file of what lies somewhere. Raises StorageDamaged, with nothing made, when it is something else."""
+        calls, temporary, rest = self._place.calls, self._temporary(), spot.size
+        digest = hashlib.sha256()
+        source = calls.open(spot.path, READ_ONLY)
+        try:
+            calls.seek(source, spot.start)
+            fd = calls.open(temporary, CREATE_NEW)
+            try:
+                while rest and (piece := calls.read(source, min(SLICE, rest))):
+                    write_all(calls, fd, piece)
+                    digest.update(piece)
+                    rest -= len(piece)
+                calls.fsync(fd)
+            finally:
+                calls.close(fd)
+            if digest.hexdigest() != sha256:
+                raise StorageDamaged(f"A value of run {self._place.workflow_id!r} is not what was stored: {spot}.")
+            calls.rename(temporary, self._path(sha256))
         except BaseException:
             discard(calls, temporary)
             raise
         finally:
             calls.close(source)
 
-    def sweep(self) -> None:
-        """Remove what owners left that died while they wrote; only for the owner."""
-        calls = self._place.calls
-        try:
-            names = [name for name in calls.listdir(self._folder) if name.startswith(TEMPORARY)]
-            for name in names:
-                if calls.now() - calls.stat(f"{self._folder}/{name}").st_mtime > TEMPORARY_LIFE:
-                    discard(calls, f"{self._folder}/{name}")
-        except OSError:
-            pass
+    # ---- packs ----
+
+    def _share_packs(self, source: FolderBlobs, names: Collection[str]) -> set[str]:
+        """Link the packs that are worth it, and return the values in them."""
+        shared: set[str] = set()
+        for path in source._packs.paths():
+            wanted = source._packs.worth_linking(path, names)
+            try:
+                if wanted and self._link(path, f"{self._folder}/{path.rpartition('/')[2]}"):
+                    shared |= wanted
+            except FileNotFoundError:
+                pass
+        return shared
+
+    def _is_dispensable(self, name: str, names: Collection[str], young: float) -> bool:
+        """Tell whether a pack can go, since not all in it is needed; of a part that is needed files are made first."""
+        path = f"{self._folder}/{name}"
+        if not self._is_settled(path, young):
+            return False
+        inside = self._packs.inside(path)
+        needed = sorted(inside.keys() & set(names))
+        if inside and len(needed) == len(inside):
+            return False
+        for sha256 in needed:
+            self._copy(inside[sha256], sha256)
+        if needed:
+            self._place.calls.fsync_dir(self._folder)
+        return True
+
+    def _is_settled(self, path: str, young: float) -> bool:
+        """Tell whether a pack does not grow any more and is not young; our own is ended for that."""
+        if young and self._is_young(path, young):
+            return False
+        if self._pack is not None and self._pack.path == path:
+            self._pack.roll()
+            return not (young and self._is_young(path, young))  # it may have grown since the first look
+        return True
+
+    # ---- names ----
+
+    def _temporary(self) -> str:
+        return f"{self._folder}/{TEMPORARY}{self._place.calls.random_hex(8)}"
 
     def _make_folder(self) -> None:
         if not self._durable:
@@ -198,95 +300,3 @@ class FolderBlobs:
         if not _NAME.fullmatch(sha256):
             raise StorageDamaged(f"Run {self._place.workflow_id!r} names a value {sha256!r:.99}, which is no blob.")
         return f"{self._folder}/{sha256}.nbb"
-
-
-class _Reader:
-    """One pass over a blob file that checks its name."""
-
-    def __init__(self, place: RunPlace, fd: int, sha256: str) -> None:
-        self._place = place
-        self._fd = fd
-        self._sha256 = sha256
-        self._digest = hashlib.sha256()
-        self._offset = 0
-
-    def read(self) -> tuple[Json, list[bytearray]]:
-        """Return the head and the buffers."""
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            line += self._take(PAGE)
-        try:
-            table = parse(line)
-            head, places = table["head"], [(int(offset), int(length)) for offset, length in table["buffers"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._damaged() from error
-        buffers = []
-        for offset, length in places:
-            if offset < self._offset or offset - self._offset >= ALIGNMENT:
-                raise self._damaged()
-            self._take(offset - self._offset)
-            buffers.append(self._take(length))
-        if self._place.calls.read(self._fd, 1) or self._digest.hexdigest() != self._sha256:
-            raise self._damaged()
-        return head, buffers
-
-    def _take(self, length: int) -> bytearray:
-        if length > self._place.calls.fstat(self._fd).st_size - self._offset:
-            raise self._damaged()
-        content = bytearray(length)
-        view, done = memoryview(content), 0
-        while done < length:
-            piece = self._place.calls.read(self._fd, min(SLICE, length - done))
-            if not piece:
-                raise self._damaged()
-            self._digest.update(piece)
-            view[done : done + len(piece)] = piece
-            done += len(piece)
-        self._offset += length
-        return content
-
-    def _damaged(self) -> StorageError:
-        return StorageDamaged(
-            f"A value of run {self._place.workflow_id!r} is not what was stored: blob {self._sha256}. Delete the run's "
-            "result of that task and run it again, or take the file from a backup."
-        )
-
-
-def _write(calls: OS, fd: int, head: Json, buffers: Sequence[Any]) -> tuple[str, int]:
-    """Write a blob; return its sha256, made while the disk takes it, and its size."""
-    digest, size = hashlib.sha256(), 0
-    for piece in blob_pieces(head, buffers):
-        write_all(calls, fd, piece)
-        if piece.nbytes >= BESIDE:
-            calls.begin_sync(fd, size, piece.nbytes)
-        digest.update(piece)
-        size += piece.nbytes
-    return digest.hexdigest(), size
-
-
-def blob_pieces(head: Json, buffers: Sequence[Any]) -> Iterator[memoryview]:
-    """Yield the content of a blob file in slices of up to 16 MiB."""
-    views = [memoryview(buffer).cast("B") for buffer in buffers]
-    line, offsets = _table(head, [view.nbytes for view in views])
-    yield memoryview(line)
-    end = len(line)
-    for view, offset in zip(views, offsets, strict=True):
-        if offset > end:
-            yield memoryview(bytes(offset - end))
-        for start in range(0, view.nbytes, SLICE):
-            yield view[start : start + SLICE]
-        end = offset + view.nbytes
-
-
-def _table(head: Json, lengths: list[int]) -> tuple[bytes, list[int]]:
-    pages = 1
-    while True:
-        offsets, end = [], pages * PAGE
-        for length in lengths:
-            offsets.append(-(-end // ALIGNMENT) * ALIGNMENT)
-            end = offsets[-1] + length
-        table = {"head": head, "buffers": list(zip(offsets, lengths, strict=True))}
-        line = json.dumps(table).encode("ascii")
-        if len(line) < pages * PAGE:
-            return line.ljust(pages * PAGE - 1) + b"\n", offsets
-        pages = len(line) // PAGE + 1

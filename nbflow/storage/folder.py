@@ -45,7 +45,7 @@ class FolderRun:
         self._place = place
         self._journal = journal
         self._ownership = ownership
-        self._blobs = FolderBlobs(place)
+        self._blobs = FolderBlobs(place, packed=True)
         self._inbox = Inbox(place, journal.run)
         self._log = RunLog(place)
         self._results = ResultCache(place.calls, place.parents[1], place.signer)
@@ -78,13 +78,15 @@ class FolderRun:
 
     def share_blobs(self, workflow_id: str, blobs: Collection[str]) -> None:
         """Make large values of another run those of this one too, durably, and for as long as this run lives."""
-        self._blobs.share(f"{self._place.parents[0]}/{folder_name(workflow_id)}", blobs)
+        source = f"{self._place.parents[0]}/{folder_name(workflow_id)}"
+        self._blobs.share(self._place._replace(folder=source, workflow_id=workflow_id), blobs)
 
     def shared_blobs(self) -> SharedBlobs | None:
         """Return the values of this run for other processes; None when the disk is not the real one."""
         calls, root = self._place.calls, self._place.parents[1]
         if type(calls) not in (OS, LazyOS):
             return None
+        self._blobs.pack_no_more()
         return SharedBlobs(
             root, self._place.folder, self.workflow_id, self._mark or self._find_mark(), type(calls) is OS,
             copy=self._place.signer is not None,
@@ -146,6 +148,7 @@ class FolderRun:
     def close(self) -> None:
         """Give the run up. Idempotent."""
         self._log.close()
+        self._blobs.pack_no_more()
         self._journal.close()
         self._ownership.release()
 

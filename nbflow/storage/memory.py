@@ -23,7 +23,7 @@ from nbflow.errors import (
 )
 
 from .base import Blobs, EventStream, InboxItem, Json, RunEntry, RunJournal, Salvage
-from .blobs import blob_pieces
+from .blob_content import blob_pieces
 from .frames import encode_frame
 from .inbox import MAX_PENDING
 from .memory_stream import MemoryStream

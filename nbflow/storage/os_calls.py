@@ -109,9 +109,13 @@ class OS:
         finally:
             os.close(fd)
 
-    def truncate(self, fd: int) -> None:
-        """Empty an open file."""
-        os.ftruncate(fd, 0)
+    def truncate(self, fd: int, size: int = 0) -> None:
+        """Cut an open file off; what is appended next comes behind."""
+        os.ftruncate(fd, size)
+
+    def seek(self, fd: int, offset: int) -> None:
+        """Go on reading at a byte of an open file."""
+        os.lseek(fd, offset, os.SEEK_SET)
 
     def close(self, fd: int) -> None:
         """Close a descriptor."""

@@ -35,7 +35,7 @@ class ResultCache:
         if entry is None or entry.get("key") != key:
             return None
         try:
-            run.share(self._place.folder, large_of(entry))
+            run.share(self._place, large_of(entry))
         except StorageError:
             return None
         return entry
@@ -45,7 +45,7 @@ class ResultCache:
         temporary = f"{self._folder}/{key}.{self._calls.random_hex(4)}"
         try:
             make_folder(self._calls, self._folder)
-            self._blobs.share(run.folder, large_of(entry))
+            self._blobs.share(run, large_of(entry))
             line = encode_frame(
                 0, [json.dumps({**entry, "key": key}, separators=(",", ":"))], 0, seal=self._seal(f"{key}.json")
             )

@@ -7,6 +7,7 @@ import json
 import mmap
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from nbflow.errors import StorageDamaged, SystemFailure
@@ -15,6 +16,7 @@ from .base import Json
 from .blobs import FolderBlobs
 from .failures import storage_errors
 from .os_calls import OS, READ_ONLY, LazyOS
+from .packs import Packs, Spot
 from .place import RunPlace
 from .root import MARK
 
@@ -61,32 +63,27 @@ class SharedBlobs:
             found = self._blobs().get_blob(sha256)
             return found[0], list(found[1])
         with storage_errors(f"blob {sha256} of run {self.workflow_id!r}"):
-            view = self._map(sha256)
-        if self.check and hashlib.sha256(view).hexdigest() != sha256:
-            raise self._damaged(sha256)
-        return self._cut(view, sha256)
+            return self._blobs().look(sha256, lambda spot: self._mapped(spot, sha256))
 
     def _blobs(self) -> FolderBlobs:
         parents = (os.path.dirname(self.folder), self.root, os.path.dirname(self.root))
-        return FolderBlobs(RunPlace(OS() if self.durable else LazyOS(), self.folder, self.workflow_id, parents))
+        place = RunPlace(OS() if self.durable else LazyOS(), self.folder, self.workflow_id, parents)
+        return FolderBlobs(place, packs=_packs(f"{self.folder}/blobs"))
 
-    def _map(self, sha256: str) -> memoryview:
+    def _mapped(self, spot: Spot, sha256: str) -> tuple[Json, list[Any]]:
+        fd = os.open(spot.path, READ_ONLY)
         try:
-            fd = os.open(f"{self.folder}/blobs/{sha256}.nbb", READ_ONLY)
-        except FileNotFoundError:
-            raise StorageDamaged(f"A value of run {self.workflow_id!r} is missing: blob {sha256}.") from None
-        try:
-            return memoryview(mmap.mmap(fd, 0, access=mmap.ACCESS_COPY))
+            mapping = mmap.mmap(fd, 0, access=mmap.ACCESS_COPY)
         except ValueError:  # an empty file
             raise self._damaged(sha256) from None
         finally:
             os.close(fd)
-
-    def _cut(self, view: memoryview, sha256: str) -> tuple[Json, list[memoryview]]:
-        mapping = view.obj
-        assert isinstance(mapping, mmap.mmap)
+        end = spot.start + spot.size
+        view = memoryview(mapping)[spot.start : end]
+        if self.check and hashlib.sha256(view).hexdigest() != sha256:
+            raise self._damaged(sha256)
         try:
-            table = json.loads(view[: mapping.find(b"\n")].tobytes())
+            table = json.loads(mapping[spot.start : mapping.find(b"\n", spot.start, end)])
             places = [(int(offset), int(length)) for offset, length in table["buffers"]]
             head: Json = table["head"]
         except (ValueError, KeyError, TypeError) as error:
@@ -97,6 +94,11 @@ class SharedBlobs:
 
     def _damaged(self, sha256: str) -> StorageDamaged:
         return StorageDamaged(f"A value of run {self.workflow_id!r} is not what was stored: blob {sha256}.")
+
+
+@lru_cache(maxsize=8)
+def _packs(folder: str) -> Packs:
+    return Packs(OS(), folder)
 
 
 def mark_of(root: str) -> str:

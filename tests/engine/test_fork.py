@@ -128,15 +128,15 @@ def test_a_fork_of_a_fork_names_its_own_parent_and_its_journal_is_read_back(call
 
 
 def test_large_values_are_linked_and_outlive_the_parent(folder: Path, calls: Counter) -> None:
-    big = nf.task(lambda: bytes(range(256)) * 4096, name="big")
+    big = nf.task(lambda: bytes(range(256)) * 20_000, name="big")
     size = nf.task(lambda x: len(x), name="size")
-    assert nf.run(size.bind(big.bind()), workflow_id="w") == 1 << 20
-    (original,) = large_files(folder, 1 << 20)
+    assert nf.run(size.bind(big.bind()), workflow_id="w") == 5_120_000
+    (original,) = large_files(folder, 5_120_000)
     nf.fork("w", "again", after="big")
-    assert {path.stat().st_ino for path in large_files(folder, 1 << 20)} == {original.stat().st_ino}
+    assert {path.stat().st_ino for path in large_files(folder, 5_120_000)} == {original.stat().st_ino}
     nf.delete("w")
     assert nf.run(nf.task(lambda x: x[255], name="size").bind(big.bind()), workflow_id="again") == 255
-    assert len(large_files(folder, 1 << 20)) == 1
+    assert len(large_files(folder, 5_120_000)) == 1
 
 
 def test_large_values_are_copied_where_there_are_no_links(tmp_path: Path) -> None:

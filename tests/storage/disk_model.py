@@ -141,6 +141,7 @@ class ModelOS(OS):
         self.identity = Process("host", "boot", pid, "1", f"kernel-{pid}")
         self._files: dict[int, tuple[File, int]] = {}
         self._fd = 2
+        self._appending: set[int] = set()
 
     def _call(self, name: str) -> None:
         if self.dead:
@@ -164,11 +165,15 @@ class ModelOS(OS):
         assert type(node) is File
         self._fd += 1
         self._files[self._fd] = (node, 0)
+        if flags & os.O_APPEND:
+            self._appending.add(self._fd)
         return self._fd
 
     def write(self, fd: int, chunk: Any) -> int:
         self._call("write")
         file, offset = self._files[fd]
+        if fd in self._appending:
+            offset = len(file.cache)
         size = len(chunk)
         if size > 1 and self.disk.random.random() < 0.05:
             size = self.disk.random.randrange(1, size)
@@ -199,13 +204,17 @@ class ModelOS(OS):
     def _content(self, file: File) -> bytearray:
         return file.durable if self.disk.separate_caches and file.writer is not self else file.cache
 
-    def truncate(self, fd: int) -> None:
+    def truncate(self, fd: int, size: int = 0) -> None:
         self._call("truncate")
         file = self._files[fd][0]
-        file.cache.clear()
-        file.dirty.clear()
+        del file.cache[size:]
+        file.dirty = [(offset, piece[: size - offset]) for offset, piece in file.dirty if offset < size]
         if self.disk.random.random() < 0.5:
-            file.durable.clear()
+            del file.durable[size:]
+
+    def seek(self, fd: int, offset: int) -> None:
+        self._call("seek")
+        self._files[fd] = (self._files[fd][0], offset)
 
     def fdatasync(self, fd: int) -> None:
         file = self._files[fd][0]

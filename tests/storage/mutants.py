@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from nbflow.errors import StorageError
-from nbflow.storage import blobs, chain, compaction, folder, frames, inbox, journal
+from nbflow.storage import blobs, chain, compaction, folder, frames, inbox, journal, packs
 from nbflow.storage.chain import Tail
 from nbflow.storage.journal import Journal
 
@@ -194,7 +194,7 @@ def event_not_synced() -> Any:
 def blob_not_synced() -> Iterator[None]:
     writing = False
 
-    def put_blob(self: blobs.FolderBlobs, *arguments: Any) -> Any:
+    def put_file(self: blobs.FolderBlobs, *arguments: Any) -> Any:
         nonlocal writing
         writing = True
         try:
@@ -206,39 +206,85 @@ def blob_not_synced() -> Iterator[None]:
         if not writing:
             self.fdatasync(fd)
 
-    original = blobs.FolderBlobs.put_blob
-    with patch.object(blobs.FolderBlobs, "put_blob", put_blob), patch.object(ModelOS, "fsync", fsync):
+    original = blobs.FolderBlobs._put_file
+    with patch.object(blobs.FolderBlobs, "_put_file", put_file), patch.object(ModelOS, "fsync", fsync):
         yield
 
 
-def blob_named_over_another() -> Any:
-    def named(self: blobs.FolderBlobs, temporary: str, path: str) -> bool:
-        self._place.calls.rename(temporary, path)
-        return True
+def copied_blob_not_synced() -> Any:
+    def copy(self: blobs.FolderBlobs, spot: packs.Spot, sha256: str) -> bool:
+        with patch.object(ModelOS, "fsync", lambda self, fd: None):
+            return original(self, spot, sha256)
 
-    return patch.object(blobs.FolderBlobs, "_is_named", named)
-
-
-def blob_of_a_taken_name_trusted() -> Any:
-    def named(self: blobs.FolderBlobs, temporary: str, path: str) -> bool:
-        try:
-            self._place.calls.link(temporary, path)
-        except FileExistsError:
-            pass
-        self._place.calls.unlink(temporary)
-        return True
-
-    return patch.object(blobs.FolderBlobs, "_is_named", named)
+    original = blobs.FolderBlobs._copy
+    return patch.object(blobs.FolderBlobs, "_copy", copy)
 
 
-def shared_blob_of_a_taken_name_trusted() -> Any:
-    def share(self: blobs.FolderBlobs, path: str, to: str) -> None:
+@contextmanager
+def packed_value_not_synced() -> Iterator[None]:
+    def append(self: packs.Pack, pieces: Any, size: int) -> str:
+        with patch.object(ModelOS, "fdatasync", lambda self, fd: None):
+            return original(self, pieces, size)
+
+    original = packs.Pack._append
+    with patch.object(packs.Pack, "_append", append):
+        yield
+
+
+def name_of_a_pack_not_synced() -> Any:
+    def begin(self: packs.Pack) -> None:
+        with patch.object(ModelOS, "fsync_dir", lambda self, path: None):
+            original(self)
+
+    original = packs.Pack._begin
+    return patch.object(packs.Pack, "_begin", begin)
+
+
+def pack_written_on_after_an_error() -> Any:
+    return patch.object(packs.Pack, "_abandon", lambda self: None)
+
+
+def pack_removed_with_what_is_needed() -> Any:
+    def is_dispensable(self: blobs.FolderBlobs, name: str, names: Any, young: float) -> bool:
+        path = f"{self._folder}/{name}"
+        return self._is_settled(path, young) and bool(self._packs.inside(path).keys() - set(names))
+
+    return patch.object(blobs.FolderBlobs, "_is_dispensable", is_dispensable)
+
+
+def pack_removed_before_its_values_have_names() -> Any:
+    def is_dispensable(self: blobs.FolderBlobs, *arguments: Any) -> bool:
+        with patch.object(ModelOS, "fsync_dir", lambda self, path: None):
+            return original(self, *arguments)
+
+    original = blobs.FolderBlobs._is_dispensable
+    return patch.object(blobs.FolderBlobs, "_is_dispensable", is_dispensable)
+
+
+def pack_that_grows_removed() -> Any:
+    return patch.object(blobs.FolderBlobs, "_is_settled", lambda self, path, young: True)
+
+
+def value_that_nothing_follows_not_found() -> Any:
+    return patch.object(packs, "name_of", lambda calls, spot: "")
+
+
+def value_that_is_shared_stays_old() -> Any:
+    def link(self: blobs.FolderBlobs, path: str, to: str) -> bool:
         try:
             self._place.calls.link(path, to)
         except FileExistsError:
             pass
+        return True
 
-    return patch.object(blobs.FolderBlobs, "_share", share)
+    return patch.object(blobs.FolderBlobs, "_link", link)
+
+
+def linked_though_not_synced() -> Any:
+    def worth_linking(self: packs.Packs, path: str, names: Any) -> set[str]:
+        return {*self.inside(path)} & set(names)
+
+    return patch.object(packs.Packs, "worth_linking", worth_linking)
 
 
 def _folders_synced_only_if(kept: Callable[[str], bool]) -> Any:
@@ -278,7 +324,14 @@ MUTANTS: list[Mutant] = [
     unlink_before_commit,
     event_not_synced,
     blob_not_synced,
-    blob_named_over_another,
-    blob_of_a_taken_name_trusted,
-    shared_blob_of_a_taken_name_trusted,
+    copied_blob_not_synced,
+    packed_value_not_synced,
+    name_of_a_pack_not_synced,
+    pack_written_on_after_an_error,
+    pack_removed_with_what_is_needed,
+    pack_removed_before_its_values_have_names,
+    pack_that_grows_removed,
+    value_that_nothing_follows_not_found,
+    value_that_is_shared_stays_old,
+    linked_though_not_synced,
 ]

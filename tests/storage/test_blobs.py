@@ -11,9 +11,17 @@ from typing import Any
 import pytest
 
 from nbflow.errors import Fenced, StorageFull
-from nbflow.storage.blobs import ALIGNMENT, BESIDE, PAGE, SLICE, TEMPORARY_LIFE, blob_pieces
+from nbflow.storage.base import RunJournal
+from nbflow.storage.blob_content import ALIGNMENT, BESIDE, PAGE, SLICE, blob_pieces
+from nbflow.storage.blobs import TEMPORARY_LIFE, FolderBlobs
 from nbflow.storage.folder import FolderRun, FolderStorage
 from nbflow.storage.os_calls import OS
+
+
+def files_of(run: RunJournal) -> FolderBlobs:
+    """Return a run's way to store each value in a file of its own."""
+    assert isinstance(run, FolderRun)
+    return FolderBlobs(run._place)
 
 
 def blobs_folder(storage: FolderStorage) -> Path:
@@ -21,7 +29,7 @@ def blobs_folder(storage: FolderStorage) -> Path:
 
 
 def test_a_blob_has_the_documented_form(folder: FolderStorage) -> None:
-    name, size = folder.create_run("run").put_blob({"c": "p5"}, [b"head", b"x" * 100, b""])
+    name, size = files_of(folder.create_run("run")).put_blob({"c": "p5"}, [b"head", b"x" * 100, b""])
     content = (blobs_folder(folder) / f"{name}.nbb").read_bytes()
     assert hashlib.sha256(content).hexdigest() == name
     assert len(content) == size
@@ -46,10 +54,13 @@ def test_a_large_buffer_goes_in_slices() -> None:
     assert [piece.nbytes for piece in pieces] == [PAGE, SLICE, SLICE, 5]
 
 
-def test_a_value_and_its_new_name_need_one_sync_of_a_file_and_one_of_the_folder(tmp_path: Path) -> None:
+def test_a_value_in_a_file_is_synced_before_it_has_its_name(tmp_path: Path) -> None:
     run, calls = recorded(tmp_path)
-    run.put_blob({}, [b"x"])
-    assert calls == ["fsync_dir run", "link", "unlink", "fsync", "fsync_dir blobs"]
+    files = files_of(run)
+    for _ in range(2):
+        name, _ = files.put_blob({}, [b"x"])
+    assert calls == ["fsync_dir run", *["fsync", "rename", "fsync_dir blobs"] * 2]
+    assert run.get_blob(name) == ({}, [b"x"])
 
 
 def test_the_disk_begins_with_a_large_value_before_it_is_hashed(
@@ -68,29 +79,11 @@ def test_the_disk_begins_with_a_large_value_before_it_is_hashed(
 
     run, calls = recorded(tmp_path)
     monkeypatch.setattr(hashlib, "sha256", Hash)
-    run.put_blob({}, [bytes(BESIDE), bytes(BESIDE - 1)])
+    files_of(run).put_blob({}, [bytes(BESIDE), bytes(BESIDE - 1)])
     assert calls[1:5] == [f"hash {PAGE}", f"begin_sync {PAGE} {BESIDE}", f"hash {BESIDE}", f"hash {BESIDE - 1}"]
 
 
-def test_where_the_name_is_taken_only_a_synced_value_takes_it(tmp_path: Path) -> None:
-    run, calls = recorded(tmp_path)
-    name, _ = run.put_blob({}, [b"x"])
-    path = tmp_path / "store" / "runs" / "run" / "blobs" / f"{name}.nbb"
-    path.write_bytes(b"what a crash has left")
-    calls.clear()
-    run.put_blob({}, [b"x"])
-    assert calls == ["link", "fsync", "rename", "fsync_dir blobs"]
-    assert run.get_blob(name) == ({}, [b"x"])
-
-
-def test_without_hard_links_a_value_is_synced_before_it_has_its_name(tmp_path: Path) -> None:
-    run, calls = recorded(tmp_path, links=False)
-    name, _ = run.put_blob({}, [b"x"])
-    assert calls == ["fsync_dir run", "link", "fsync", "rename", "fsync_dir blobs"]
-    assert run.get_blob(name) == ({}, [b"x"])
-
-
-def recorded(tmp_path: Path, links: bool = True) -> tuple[FolderRun, list[str]]:
+def recorded(tmp_path: Path) -> tuple[FolderRun, list[str]]:
     """Return a new run, and the list that its calls join from now on."""
 
     class Recording(OS):
@@ -100,16 +93,6 @@ def recorded(tmp_path: Path, links: bool = True) -> tuple[FolderRun, list[str]]:
         def rename(self, old: str, new: str) -> None:
             calls.append("rename")
             super().rename(old, new)
-
-        def link(self, existing: str, new: str) -> None:
-            calls.append("link")
-            if not links:
-                raise PermissionError(1, "Operation not permitted")
-            super().link(existing, new)
-
-        def unlink(self, path: str) -> None:
-            calls.append("unlink")
-            super().unlink(path)
 
         def begin_sync(self, fd: int, offset: int, size: int) -> None:
             calls.append(f"begin_sync {offset} {size}")
@@ -134,18 +117,19 @@ def test_a_full_disk_leaves_no_pieces(tmp_path: Path) -> None:
     full = False
     storage = FolderStorage(tmp_path / "store", os=Full())
     run = storage.create_run("run")
-    full = True
-    with pytest.raises(StorageFull):
-        run.put_blob({}, [b"x"])
-    assert os.listdir(blobs_folder(storage)) == []
-    full = False
+    for blobs in (run, files_of(run)):
+        full = True
+        with pytest.raises(StorageFull):
+            blobs.put_blob({}, [b"x"])
+        assert os.listdir(blobs_folder(storage)) == []
+        full = False
     name, _ = run.put_blob({}, [b"x"])
     assert run.get_blob(name) == ({}, [b"x"])
 
 
 def test_pieces_of_a_dead_owner_are_swept_when_they_are_old(folder: FolderStorage) -> None:
     run = folder.create_run("run")
-    name, _ = run.put_blob({}, [b"x"])
+    name, _ = files_of(run).put_blob({}, [b"x"])
     run.append(['{"t":"x"}'])
     run.close()
     old, new = blobs_folder(folder) / "tmp-old", blobs_folder(folder) / "tmp-new"
@@ -156,6 +140,34 @@ def test_pieces_of_a_dead_owner_are_swept_when_they_are_old(folder: FolderStorag
         os.utime(path, (then, then))
     folder.open_run("run").close()
     assert sorted(os.listdir(blobs_folder(folder))) == sorted(["tmp-new", f"{name}.nbb"])
+
+
+def test_a_value_that_was_stored_again_while_an_old_equal_one_was_being_removed_survives_the_death_of_the_owner(
+    tmp_path: Path,
+) -> None:
+    class Dying(OS):
+        def rename(self, old: str, new: str) -> None:
+            if old.endswith(f"{name}.nbb"):
+                files.put_blob({}, [b"x"])
+                super().rename(old, new)
+                raise KeyboardInterrupt
+            super().rename(old, new)
+
+    name = ""
+    storage = FolderStorage(tmp_path / "store", os=Dying())
+    run = storage.create_run("run")
+    run.append(['{"t":"x"}'])
+    files = files_of(run)
+    stored, _ = files.put_blob({}, [b"x"])
+    path = blobs_folder(storage) / f"{stored}.nbb"
+    os.utime(path, (0, 0))
+    name = stored
+    with pytest.raises(KeyboardInterrupt):
+        files.keep_only([], lambda: None, 60.0)
+    run.close()
+    again = FolderStorage(tmp_path / "store").open_run("run")
+    assert again.get_blob(stored) == ({}, [b"x"])
+    again.close()
 
 
 def test_the_owner_of_a_deleted_run_stores_nothing_more(folder: FolderStorage) -> None:

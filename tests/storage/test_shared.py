@@ -41,6 +41,9 @@ def shared(run: RunJournal) -> SharedBlobs:
     return pickle.loads(pickle.dumps(found))  # type: ignore[no-any-return]
 
 
+NAME = "abcd" * 16
+
+
 def blob_of(shared: SharedBlobs, stored: values.Json) -> Path:
     return Path(shared.folder, "blobs", f"{stored['blob']}.nbb")
 
@@ -85,14 +88,14 @@ def test_a_value_that_was_changed_is_refused(run: RunJournal, shared: SharedBlob
 @pytest.mark.parametrize("content", [b"", b"x" * 5000, b'{"head": {}, "buffers": [[4096, 999999]]}\n'.ljust(5000)])
 def test_a_file_that_is_no_value_is_refused(shared: SharedBlobs, content: bytes) -> None:
     os.makedirs(f"{shared.folder}/blobs", exist_ok=True)
-    Path(shared.folder, "blobs", "abc.nbb").write_bytes(content)
+    Path(shared.folder, "blobs", f"{NAME}.nbb").write_bytes(content)
     with pytest.raises(StorageDamaged, match="not what was stored"):
-        replace(shared, check=False).get_blob("abc")
+        replace(shared, check=False).get_blob(NAME)
 
 
 def test_a_missing_value_is_named(shared: SharedBlobs) -> None:
-    with pytest.raises(StorageDamaged, match="blob abc"):
-        shared.get_blob("abc")
+    with pytest.raises(StorageDamaged, match=f"blob {NAME}"):
+        shared.get_blob(NAME)
 
 
 @pytest.mark.parametrize("elsewhere", [{"mark": "of another storage"}, {"folder": "/nowhere"}])

@@ -14,6 +14,7 @@ from zlib import crc32
 import pytest
 
 from nbflow.errors import SignatureError, StorageError, WorkflowNotFoundError
+from nbflow.storage.blobs import FolderBlobs
 from nbflow.storage.folder import FolderStorage
 from nbflow.storage.frames import every_frame
 from nbflow.storage.signing import Signer, find_signer, key_path, known_signer
@@ -207,9 +208,10 @@ def test_a_changed_blob_is_never_unpickled(signed: FolderStorage, tmp_path: Path
     from nbflow.storage import values
 
     run = signed.create_run("run")
-    stored = values.encode(b"x" * 100_000, run, allow_json=False)
+    files = FolderBlobs(signed._place("run"))
+    stored = values.encode(b"x" * 100_000, files, allow_json=False)
     run.append([json.dumps({"v": stored})])
-    bad = values.encode([Canary(tmp_path / "ran"), b"y" * 100_000], run, allow_json=False)
+    bad = values.encode([Canary(tmp_path / "ran"), b"y" * 100_000], files, allow_json=False)
     blobs = Path(signed.url) / "runs/run/blobs"
     shutil.copy(blobs / f"{bad['blob']}.nbb", blobs / f"{stored['blob']}.nbb")
     with pytest.raises(StorageError, match="not what was stored"):

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from nbflow.errors import CheckpointError, StorageDamaged
 from nbflow.storage import values
 from nbflow.storage.base import RunJournal
+from nbflow.storage.blobs import FolderBlobs
 from nbflow.storage.folder import FolderStorage
 from nbflow.storage.memory import MemoryStorage
 
@@ -191,7 +192,8 @@ def test_a_large_array_is_never_copied_on_its_way_to_the_disk(blobs: RunJournal)
 
 
 def test_a_blob_that_was_changed_is_not_loaded(folder: FolderStorage, blobs: RunJournal, tmp_path: Any) -> None:
-    stored = values.encode(np.zeros(10_000), blobs)
+    files = FolderBlobs(folder._place("run"))
+    stored = values.encode(np.zeros(10_000), files)
     (path,) = (tmp_path / "store/runs/run/blobs").glob("*.nbb")
     content = bytearray(path.read_bytes())
     for place in (10, 5000, len(content) - 1):

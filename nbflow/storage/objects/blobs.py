@@ -10,7 +10,7 @@ from typing import Any
 from nbflow.errors import StorageDamaged, StorageError
 
 from ..base import Json
-from ..blobs import ALIGNMENT, SLICE, blob_pieces
+from ..blob_content import ALIGNMENT, SLICE, blob_pieces
 from .bucket import Bucket, Listed, exists
 
 
