@@ -160,10 +160,12 @@ class FolderBlobs:
         mine = self._pack.find(sha256) if self._pack is not None else None
         if mine is not None:
             return mine
-        try:
-            return Spot(path, 0, self._place.calls.stat(path).st_size)
-        except FileNotFoundError:
-            return self._packs.find(sha256)
+        for each in (path, f"{self._folder}/{TEMPORARY}{sha256}.nbb"):  # where it is while it is perhaps removed
+            try:
+                return Spot(each, 0, self._place.calls.stat(each).st_size)
+            except FileNotFoundError:
+                pass
+        return self._packs.find(sha256)
 
     def _read(self, spot: Spot, sha256: str) -> tuple[Json, list[bytearray]]:
         calls = self._place.calls

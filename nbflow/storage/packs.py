@@ -227,18 +227,22 @@ class _Index:
             return
         fd = calls.open(self.path, READ_ONLY)
         try:
-            last, at = None, self._at
+            last, at, looked_again = None, self._at, False
+            following = at
             while at < size:
                 calls.seek(fd, at)
                 frame = decode_frame(calls.read(fd, HEADER), 0, _salt(self.path))
                 if frame is None:  # a value that is just being written, or what a crash or bad luck has left
                     at += PAGE
-                    continue
-                if last is not None:
-                    self._follow(last, frame)
-                last, self._at = frame, at
-                at += HEADER + frame.records[0]["size"]
-                at += -at % PAGE
+                elif at > following and not looked_again:  # the value between has been written meanwhile, perhaps
+                    at, looked_again = following, True
+                else:
+                    if last is not None:
+                        self._follow(last, frame)
+                    last, self._at, looked_again = frame, at, False
+                    at += HEADER + frame.records[0]["size"]
+                    at += -at % PAGE
+                    following = at
         finally:
             calls.close(fd)
         self._seen = size
