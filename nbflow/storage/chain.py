@@ -274,13 +274,14 @@ def _take(chain: Chain, header: Header, raw: bytes, frame: Frame) -> None:
         chain.pause()
     if chain.size > (DECODED if chain.pause is None else 0) and isinstance(chain.records, list):
         chain.records = Records(chain.records)
-    if isinstance(chain.records, Records) and not chain.pending and not frame.more:
-        chain.records.add(Span(raw, header.salt, frame.start, frame.end), len(frame.records))
-    else:
+    if frame.more or chain.pending or isinstance(chain.records, list):
         chain.pending += frame.records
+    else:
+        chain.records.add(Span(raw, header.salt, frame.start, frame.end), len(frame.records))
     if not frame.more:
-        chain.records.extend(chain.pending)
-        chain.pending = []
+        if chain.pending:
+            chain.records.extend(chain.pending)
+            chain.pending = []
         chain.tail = Tail(header.number, frame.start, frame.records, frame.seq)
 
 

@@ -95,6 +95,26 @@ def test_a_long_journal_takes_a_fraction_of_the_memory(folder: FolderStorage, mo
     assert taken(1 << 16) * 3 < taken(1 << 30)
 
 
+def test_what_is_not_decoded_takes_the_memory_of_its_file_and_nothing_for_each_frame(folder: FolderStorage) -> None:
+    run = folder.create_run("run")
+    for n in range(3000):
+        run.append([record(n)])
+    run.close()
+
+    def taken(frames: int) -> int:
+        path = segment(folder, 1)
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[: frames + 1]))
+        tracemalloc.start()
+        records = folder.read_run("run", lambda: None)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(records) == frames
+        return held - path.stat().st_size
+
+    taken(3000)  # what is made once
+    assert taken(3000) - taken(1000) < 2000 * 8
+
+
 def test_to_know_that_a_run_is_there_its_journal_is_not_read(tmp_path: Path) -> None:
     class Counting(OS):
         bytes = 0
