@@ -16,14 +16,14 @@ from nbflow.errors import Fenced, RunIsLive, StorageError
 
 from .chain import VERSION, Chain, Tail, read_chain, refuse_damage, segment_numbers, segment_path
 from .failures import poisoned, storage_error
-from .frames import encode_frame
+from .frames import AT_ONCE, encode_frame
 from .os_calls import CREATE_NEW, write_all
 from .ownership import Ownership
 from .place import RunPlace
 from .signing import Seal
 
-FRAME_LIMIT = 1 << 18
-"""The size in bytes past which a commit is split into several frames: who decodes one stops all other threads."""
+FRAME_LIMIT = AT_ONCE
+"""The size in bytes past which a commit is split into several frames."""
 
 
 class Journal:

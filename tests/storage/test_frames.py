@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nbflow.storage import frames as frames_module
 from nbflow.storage.frames import FIRST, Frame, decode_frame, encode_frame, every_frame, glance, scan
 from tests import figures
 
@@ -83,6 +85,37 @@ def test_a_glance_sees_a_broken_frame_as_broken() -> None:
         broken = raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
         assert glance(broken, 0, SALT) is None
     assert glance(raw[:-1], 0, SALT) is None and glance(raw, 0, SALT ^ 1) is None
+
+
+def test_a_large_frame_is_decoded_record_by_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_one_go: list[int] = []
+    whole = json.loads
+    monkeypatch.setattr(json, "loads", lambda text: at_one_go.append(len(text)) or whole(text))
+    raw = encode_frame(7, ['{"t":"x","more":[{}]}'] * 40_000, SALT, more=True)
+    found = decode_frame(raw, 0, SALT)
+    assert found == Frame(7, [{"t": "x", "more": [{}]}] * 40_000, True, 0, len(raw))
+    assert len(raw) > 3 * frames_module.AT_ONCE and max(at_one_go) < frames_module.AT_ONCE
+
+
+def test_large_frames_and_small_ones_are_read_alike_whatever_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(5)
+    bodies = [raw[: raw.index(b',"crc"')] for raw in FRAMES] + [
+        *(b'{"q":1,"n":[]', b'{"q":1,"n":[{},]', b'{"q":1,"n":[{} , {} ]', b'{"q":1,"n":[{}', b'{"q":1,"n":[{}]]'),
+        *(b'{"q":1,"n":[{};{}]', b'{"q":1,"n":["\xc3\xa9"]', b'{"q":1,"n":["\xe9"]', b'{"q":1,"n":{}', b'{"q":1,"n":['),
+        *(b'{"q":1,"n":[{}],"m":1,"mac":"0"', b'{"q":1,"n":[{}]]},"m":1', b'{"q":1,"n":[' + b"[" * 99_999),
+    ]
+    for _ in range(3000):
+        body = bytearray(chance.choice(bodies[:-1]))
+        body[chance.randrange(len(body))] = chance.choice(b'{}[],: "\\n1')
+        bodies.append(bytes(body))
+    for body in bodies:
+        raw = b'%b,"crc":"%08x"}\n' % (body, crc32(body, SALT))
+        found = []
+        for limit in (0, 1 << 20):
+            monkeypatch.setattr(frames_module, "AT_ONCE", limit)
+            found.append(decode_frame(raw, 0, SALT))
+        assert found[0] == found[1], body
+        figures.count("bad inputs")
 
 
 def test_a_tail_of_nuls_is_a_torn_tail() -> None:
