@@ -5,8 +5,9 @@ The public names are imported on first use, so that ``import nbflow`` is fast.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .faces import on_first_use
 
 __version__ = "0.1.0"
 
@@ -63,56 +64,56 @@ if TYPE_CHECKING:
     from .starting import start_workflow as start_workflow
 
 _HOMES = {
-    "task": "dag.task",
-    "Node": "dag.node",
-    "InputNode": "dag.node",
-    "put": "dag.node",
-    "continuation": "dag.continuation",
-    "any_of": "dag.any_of",
-    "First": "core.first",
-    "sleep": "dag.event",
-    "wait_for_event": "dag.event",
-    "Event": "dag.event",
-    "EventListener": "dag.event",
-    "TimerListener": "dag.event",
-    "HTTPListener": "engine.listeners",
-    "ButtonListener": "engine.listeners",
-    "FormListener": "engine.listeners",
-    "Workflow": "machine.definition",
-    "start_workflow": "starting",
-    "init": "home",
-    "run": "api",
-    "run_async": "api",
-    "resume": "api",
-    "resume_async": "api",
-    "resume_all": "api",
-    "salvage": "api",
-    "fork": "forking",
-    "clear_cache": "caching",
-    "cancel": "api",
-    "delete": "api",
-    "send": "api",
-    "list_all": "looking",
-    "list_runs": "looking",
-    "get_status": "looking",
-    "get_output": "looking",
-    "get_output_async": "looking",
-    "get_metadata": "looking",
-    "get_progress": "looking",
-    "get_run": "api",
-    "wait": "api",
-    "shutdown": "home",
-    "Run": "handle",
-    "Flow": "flow",
-    "dashboard": "notebook.dashboard",
-    "doctor": "checkup.doctor",
-    "serve": "http.endpoint",
-    "Secret": "secret",
-    "WorkflowStatus": "core.status",
-    "Decision": "core.decision",
-    "Receipt": "engine.events",
-    "progress": "engine.progress",
-    "track": "engine.progress",
+    "task": ".dag.task",
+    "Node": ".dag.node",
+    "InputNode": ".dag.node",
+    "put": ".dag.node",
+    "continuation": ".dag.continuation",
+    "any_of": ".dag.any_of",
+    "First": ".core.first",
+    "sleep": ".dag.event",
+    "wait_for_event": ".dag.event",
+    "Event": ".dag.event",
+    "EventListener": ".dag.event",
+    "TimerListener": ".dag.event",
+    "HTTPListener": ".engine.listeners",
+    "ButtonListener": ".engine.listeners",
+    "FormListener": ".engine.listeners",
+    "Workflow": ".machine.definition",
+    "start_workflow": ".starting",
+    "init": ".home",
+    "run": ".api",
+    "run_async": ".api",
+    "resume": ".api",
+    "resume_async": ".api",
+    "resume_all": ".api",
+    "salvage": ".api",
+    "fork": ".forking",
+    "clear_cache": ".caching",
+    "cancel": ".api",
+    "delete": ".api",
+    "send": ".api",
+    "list_all": ".looking",
+    "list_runs": ".looking",
+    "get_status": ".looking",
+    "get_output": ".looking",
+    "get_output_async": ".looking",
+    "get_metadata": ".looking",
+    "get_progress": ".looking",
+    "get_run": ".api",
+    "wait": ".api",
+    "shutdown": ".home",
+    "Run": ".handle",
+    "Flow": ".flow",
+    "dashboard": ".notebook.dashboard",
+    "doctor": ".checkup.doctor",
+    "serve": ".http.endpoint",
+    "Secret": ".secret",
+    "WorkflowStatus": ".core.status",
+    "Decision": ".core.decision",
+    "Receipt": ".engine.events",
+    "progress": ".engine.progress",
+    "track": ".engine.progress",
 }
 
 __all__ = [
@@ -172,17 +173,4 @@ __all__ = [
 _ROOMS = ("errors", "listeners", "machine", "otel", "ray_compat", "rules", "testing")
 """Modules that are there as ``nbflow.errors`` is, without an import of their own."""
 
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f".{name}", __name__)
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'nbflow' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_ROOMS})
+__getattr__, __dir__ = on_first_use(__name__, _HOMES, _ROOMS)

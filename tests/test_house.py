@@ -22,12 +22,14 @@ FACES = {
     PACKAGE / "listeners" / "__init__.py",
     PACKAGE / "rules" / "__init__.py",
     PACKAGE / "machine" / "__init__.py",
+    PACKAGE / "views" / "__init__.py",
 }
 """What only names things of other rooms, which are imported on first use."""
 BELOW_ENGINE = {"core", *FRONTS, "storage", "views", "executors"}
 BELOW_API = {*BELOW_ENGINE, "engine"}
 ARROWS = {
     "errors": set[str](),
+    "faces": set[str](),
     "core": set[str](),
     **{room: {"core"} for room in (*FRONTS, "storage", "views", "executors")},
     "engine": BELOW_ENGINE,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..faces import on_first_use
 
 if TYPE_CHECKING:
     from ..dag.event import ThisWait as ThisWait
@@ -14,21 +15,14 @@ if TYPE_CHECKING:
     from .redis_stream import RedisStreamListener as RedisStreamListener
 
 _HOMES = {
-    "FileListener": "nbflow.listeners.file",
-    "QueueListener": "nbflow.listeners.queue_source",
-    "RedisStreamListener": "nbflow.listeners.redis_stream",
-    "KafkaListener": "nbflow.listeners.kafka_topic",
-    "ThisWait": "nbflow.dag.event",
-    "this_wait": "nbflow.dag.event",
+    "FileListener": ".file",
+    "QueueListener": ".queue_source",
+    "RedisStreamListener": ".redis_stream",
+    "KafkaListener": ".kafka_topic",
+    "ThisWait": "..dag.event",
+    "this_wait": "..dag.event",
 }
 
 __all__ = ["FileListener", "KafkaListener", "QueueListener", "RedisStreamListener", "ThisWait", "this_wait"]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'nbflow.listeners' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = on_first_use(__name__, _HOMES)

@@ -5,8 +5,9 @@ The names are imported on first use: those that reach for a storage live above t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..faces import on_first_use
 
 if TYPE_CHECKING:
     from ..core.executions import TaskStatus as TaskStatus
@@ -35,30 +36,30 @@ if TYPE_CHECKING:
     from .schedule import Schedule as Schedule
 
 _HOMES = {
-    "TaskAction": "nbflow.rules.actions",
-    "Condition": "nbflow.rules.conditions",
-    "SingleEvent": "nbflow.rules.conditions",
-    "MeetAny": "nbflow.rules.conditions",
-    "MeetAll": "nbflow.rules.conditions",
-    "Count": "nbflow.rules.conditions",
-    "TaskStatusMet": "nbflow.rules.conditions",
-    "Context": "nbflow.rules.context",
-    "ValueState": "nbflow.rules.context",
-    "ValueStateDescriptor": "nbflow.rules.context",
-    "Operator": "nbflow.rules.operators",
-    "PythonOperator": "nbflow.rules.operators",
-    "BashOperator": "nbflow.rules.operators",
-    "RunOperator": "nbflow.rules.operators",
-    "Schedule": "nbflow.rules.schedule",
-    "Flow": "nbflow.flow",
-    "TaskStatus": "nbflow.core.executions",
-    "stopping": "nbflow.engine.flows.stopping",
-    "CommandFailed": "nbflow.errors",
-    "Event": "nbflow.rules.notification",
-    "EventReceipt": "nbflow.rules.notification",
-    "Keys": "nbflow.rules.notification",
-    "ListenerProcessor": "nbflow.rules.notification",
-    "NotificationClient": "nbflow.notification",
+    "TaskAction": ".actions",
+    "Condition": ".conditions",
+    "SingleEvent": ".conditions",
+    "MeetAny": ".conditions",
+    "MeetAll": ".conditions",
+    "Count": ".conditions",
+    "TaskStatusMet": ".conditions",
+    "Context": ".context",
+    "ValueState": ".context",
+    "ValueStateDescriptor": ".context",
+    "Operator": ".operators",
+    "PythonOperator": ".operators",
+    "BashOperator": ".operators",
+    "RunOperator": ".operators",
+    "Schedule": ".schedule",
+    "Flow": "..flow",
+    "TaskStatus": "..core.executions",
+    "stopping": "..engine.flows.stopping",
+    "CommandFailed": "..errors",
+    "Event": ".notification",
+    "EventReceipt": ".notification",
+    "Keys": ".notification",
+    "ListenerProcessor": ".notification",
+    "NotificationClient": "..notification",
 }
 
 __all__ = [
@@ -88,15 +89,4 @@ __all__ = [
     "stopping",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'nbflow.rules' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = on_first_use(__name__, _HOMES)

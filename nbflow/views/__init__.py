@@ -6,8 +6,9 @@ name is loaded when it is first used: a run that nobody looks at needs none of t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..faces import on_first_use
 
 if TYPE_CHECKING:
     from .detail import detail_of as detail_of
@@ -30,37 +31,26 @@ if TYPE_CHECKING:
     from .topo import place as place
 
 _HOMES = {
-    "Delta": "feed",
-    "Description": "machine",
-    "Feed": "feed",
-    "Picture": "picture",
-    "Question": "questions",
-    "Snapshot": "snapshot",
-    "describe": "machine",
-    "detail_of": "detail",
-    "machine_view": "machine",
-    "place": "topo",
-    "to_bundle": "html",
-    "to_dataframe": "table",
-    "to_dot": "dot",
-    "to_html": "html",
-    "to_svg": "svg",
-    "to_text": "text",
-    "told": "diff",
-    "why": "flow",
+    "Delta": ".feed",
+    "Description": ".machine",
+    "Feed": ".feed",
+    "Picture": ".picture",
+    "Question": ".questions",
+    "Snapshot": ".snapshot",
+    "describe": ".machine",
+    "detail_of": ".detail",
+    "machine_view": ".machine",
+    "place": ".topo",
+    "to_bundle": ".html",
+    "to_dataframe": ".table",
+    "to_dot": ".dot",
+    "to_html": ".html",
+    "to_svg": ".svg",
+    "to_text": ".text",
+    "told": ".diff",
+    "why": ".flow",
 }
 
 __all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'nbflow.views' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = on_first_use(__name__, _HOMES)
