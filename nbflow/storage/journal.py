@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from functools import cache
 from platform import python_version
 
+from nbflow import __version__
 from nbflow.errors import Fenced, RunIsLive, StorageError
 
 from .chain import VERSION, Chain, Tail, read_chain, refuse_damage, segment_numbers, segment_path
@@ -97,7 +97,7 @@ class Journal:
             "run": run,
             "id": workflow_id,
             "py": python_version(),
-            "nbflow": nbflow_version(),
+            "nbflow": __version__,
         }
         lines = [json.dumps(record, separators=(",", ":")) for record in (header, *tail.carried)] + [*records]
         own = self._seals._replace(signer=self.signer).header(self.number, signed=self.signer is not None)
@@ -228,13 +228,3 @@ def _close_gaps(place: RunPlace, number: int) -> None:
             place.calls.close(place.calls.open(segment_path(place.folder, gap), CREATE_NEW))
         except FileExistsError:
             pass
-
-
-@cache
-def nbflow_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # lazily: it brings e-mail and zip with it
-
-    try:
-        return version("nbflow")
-    except PackageNotFoundError:
-        return "0"

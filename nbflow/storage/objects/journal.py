@@ -14,10 +14,10 @@ import threading
 from collections.abc import Sequence
 from platform import python_version
 
+from nbflow import __version__
 from nbflow.errors import Fenced, StorageError
 
 from ..failures import poisoned
-from ..journal import nbflow_version
 from .bucket import create_once, exists
 from .claims import Claim
 from .entries import Header, Tombstone, encode_commit, encode_header, encode_snapshot
@@ -189,4 +189,4 @@ def next_header(place: ObjectPlace, top: Top, owner: dict[str, object]) -> Heade
 
 
 def _versions() -> dict[str, object]:
-    return {"py": python_version(), "nbflow": nbflow_version()}
+    return {"py": python_version(), "nbflow": __version__}
