@@ -11,7 +11,8 @@ import pytest
 
 LATER = {
     *("nbflow.views.svg", "nbflow.views.snapshot", "nbflow.asking", "nbflow.looking", "nbflow.storage.folder"),
-    *("nbflow.executors.process", "nbflow.machine.definition", "nbflow.engine.machines.queries"),
+    *("nbflow.executors.process", "nbflow.engine.machines.queries"),
+    *("nbflow.machine.definition", "nbflow.machine.payloads", "nbflow.machine.convert"),
 }
 """What a run needs only when somebody looks at it, or answers it, or it is no plain graph in threads."""
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +20,7 @@ NEVER = {
     *("pandas", "numpy", "ipywidgets", "anywidget", "traitlets", "tornado", "IPython", "graphviz", "loky", "ray"),
     *("distributed", "dask", "obstore", "pydantic", "apprise", "redis", "nest_asyncio2", "cronsim"),
     *("email", "zipfile", "http", "sqlite3", "multiprocessing", "unittest", "ctypes", "pydoc", "xml"),
+    *("pathlib", "urllib", "ipaddress"),
 }
 
 
@@ -45,4 +47,10 @@ def test_who_writes_a_workflow_loads_what_runs_it_and_no_more(code: str) -> None
 def test_who_runs_a_graph_loads_no_pictures_and_no_machines() -> None:
     found = {name for name in loaded("import nbflow as nf; nf.task; nf.run") if name.startswith("nbflow")}
     assert not LATER & found, LATER & found
-    assert len(found) <= 170, "each module takes half a millisecond: is the new one needed by every run?"
+    assert len(found) <= 160, "each module takes half a millisecond: is the new one needed by every run?"
+
+
+def test_a_first_run_in_a_folder_loads_nothing_that_takes_long_and_no_look_at_the_packages(tmp_path: Path) -> None:
+    run = f"import nbflow as nf; nf.init(storage={str(tmp_path)!r}); assert nf.run(nf.task(abs).bind(-1)) == 1"
+    found = loaded(f"{run}; nf.shutdown()")
+    assert not (LATER - {"nbflow.storage.folder"} | NEVER | {"importlib.metadata"}) & found

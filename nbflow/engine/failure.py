@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from pathlib import Path
 from typing import Any
 
 from ..core import masking
@@ -14,7 +14,7 @@ from ..storage import values
 from ..storage.base import Blobs
 from .cells import named
 
-_HERE = str(Path(__file__).resolve().parent.parent)
+_HERE = os.path.dirname(os.path.dirname(__file__))
 
 
 def kind_of(error: BaseException) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 from ...core.graph import Json
 from ...core.machine import machine_of
 from ...core.state import RunState
-from ...machine.payloads import refusal
 
 
 def door(state: RunState, key: str, payload: Any) -> tuple[str, str]:
@@ -28,6 +27,8 @@ def door_of(form: Json, name: str, payload: Any) -> tuple[str, str]:
     """Return what ``door`` returns, from the form of a machine that may not have begun yet."""
     if name not in form["events"]:
         return "rejected", unknown(form["type"], name, [*form["events"]])
+    from ...machine.payloads import refusal  # lazily: few runs are state machines
+
     reason, warning = refusal(form["events"][name], payload)
     return ("rejected", f"{name!r}: {reason}") if reason else ("", warning)
 
