@@ -277,7 +277,7 @@ def _take(chain: Chain, header: Header, raw: bytes, frame: Frame) -> None:
     if frame.more or chain.pending or isinstance(chain.records, list):
         chain.pending += frame.records
     else:
-        chain.records.add(Span(raw, header.salt, frame.start, frame.end), len(frame.records))
+        chain.records.add(Span(raw, frame.start, frame.end), len(frame.records))
     if not frame.more:
         if chain.pending:
             chain.records.extend(chain.pending)

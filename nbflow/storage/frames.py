@@ -122,18 +122,19 @@ def _body(raw: bytes, start: int, salt: int) -> tuple[bytes, int] | None:
 
 def _parsed(body: bytes) -> Any:
     """Return the JSON of a frame, of a large one decoded record by record: between two of them others have a turn."""
+    text = body.decode("ascii")
     front = _FRONT.match(body) if len(body) > AT_ONCE else None
     if front is not None:
+        place = front.end() - 1
         records: list[Any] = []
         try:
-            text, place = body.decode("ascii"), front.end() - 1
             while text.startswith(("[", ","), place):
                 record, place = _DECODER.raw_decode(text, place + 1)
                 records.append(record)
             return json.loads(f"{text[: front.end()]}{text[place:]}}}") | {"n": records}
         except ValueError:
             pass  # not as nbflow writes it
-    return json.loads(body + b"}")
+    return json.loads(text + "}")
 
 
 def says_signed(raw: bytes | bytearray, start: int = 0) -> bool:

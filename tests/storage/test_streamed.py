@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nbflow.storage import chain
+from nbflow.errors import StorageDamaged
+from nbflow.storage import chain, streamed
 from nbflow.storage.chain import read_chain
 from nbflow.storage.folder import FolderStorage
 from nbflow.storage.os_calls import OS
@@ -64,6 +65,28 @@ def test_who_reads_in_the_background_is_asked_to_pause_at_each_frame_and_holds_n
     assert len(pauses) >= 15 - 3, "those that a header carries over are no frames of their own"
     assert isinstance(records, Records) and all(isinstance(part, Span) or len(part) <= 1 for part in records._parts)
     assert [found["n"] for found in records] == [*range(15)]
+
+
+@pytest.mark.parametrize("size", [1, 49, 50, 51, 120, 1 << 20])
+def test_so_many_bytes_are_decoded_at_a_time_and_the_frame_that_is_under_way(
+    folder: FolderStorage, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    filled(folder, 30).close()
+    frames = segment(folder, 1).read_bytes().splitlines(keepends=True)[1:]
+    records = folder.read_run("run", lambda: None)
+    at_a_time: list[int] = []
+    whole = json.loads
+    monkeypatch.setattr(streamed, "AT_A_TIME", size)
+    monkeypatch.setattr(json, "loads", lambda text: at_a_time.append(len(text)) or whole(text))
+    assert [found["n"] for found in records] == [*range(30)]
+    assert max(at_a_time) <= size + max(map(len, frames)) + 1
+
+
+def test_bytes_that_changed_since_they_were_read_are_damage() -> None:
+    records = Records([])
+    records.add(Span(b'{"q":1,"n":[{}],"crc"\n', 0, 22), 1)
+    with pytest.raises(StorageDamaged, match="not to be trusted"):
+        list(records)
 
 
 def test_a_torn_tail_is_left_out_and_damage_is_told(folder: FolderStorage, decoded: int) -> None:
@@ -145,7 +168,7 @@ def test_to_know_that_a_run_is_there_its_journal_is_not_read(tmp_path: Path) -> 
 def test_spans_of_one_segment_become_one() -> None:
     raw, records = b"x" * 100, Records([{"n": 0}])
     for start in range(0, 90, 10):
-        records.add(Span(raw, 1, start, start + 10), 2)
+        records.add(Span(raw, start, start + 10), 2)
     records.extend([{"n": 1}])
-    records.add(Span(b"y", 1, 0, 1), 1)
+    records.add(Span(b"y", 0, 1), 1)
     assert len(records._parts) == 4 and len(records) == 21
