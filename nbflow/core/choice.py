@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import flow
 from .commands import Command, DropValue
-from .graph import FORGOTTEN, NodeKind, NodeSpec
+from .graph import ANY, FORGOTTEN, NodeSpec
 from .status import NodeStatus
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ N = NodeStatus
 def consider(state: RunState, index: int) -> None:
     """Let those that wait for any of several nodes look at this one, once its record is taken."""
     for other in state.nodes[index].dependents:
-        if state.nodes[other].spec.kind is NodeKind.ANY:
+        if state.nodes[other].spec.kind is ANY:
             heappush(state.choices, other)
 
 
@@ -84,7 +84,7 @@ def _withdraw(state: RunState, index: int, losers: list[int], commands: list[Com
 def foresee(state: RunState) -> None:
     """Before a run is planned: what has a part that is done already needs no other."""
     for node in state.nodes:
-        if node.spec.kind is NodeKind.ANY and node.chosen < 0 and node.owner != FORGOTTEN:
+        if node.spec.kind is ANY and node.chosen < 0 and node.owner != FORGOTTEN:
             node.chosen = _first(state, node.spec.deps)
 
 
@@ -94,7 +94,7 @@ def put_aside(state: RunState) -> None:
     work = [
         part
         for node in nodes
-        if node.spec.kind is NodeKind.ANY and node.chosen >= 0 and node.owner != FORGOTTEN
+        if node.spec.kind is ANY and node.chosen >= 0 and node.owner != FORGOTTEN
         for part in node.spec.deps
         if part != node.chosen
     ]

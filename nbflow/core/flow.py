@@ -25,8 +25,8 @@ from .commands import (
     StopTask,
     WrapCaught,
 )
-from .graph import FORGOTTEN, NodeKind
-from .status import NodeStatus
+from .graph import ANY, DRIVER, EVENT, FORGOTTEN, VALUE
+from .status import DONE, GROWN, PENDING, QUEUED, NodeStatus
 
 if TYPE_CHECKING:
     from .node import Node
@@ -39,15 +39,15 @@ N = NodeStatus
 def start(state: RunState, index: int, commands: list[Command]) -> None:
     """Start a node whose dependencies are finished."""
     node = state.nodes[index]
-    if node.spec.kind is NodeKind.EVENT:
+    if node.spec.kind is EVENT:
         _start_wait(state, index, commands)
         return
     if node.attempt and node.retry_at:
         state.set_status(index, N.RETRYING)
         commands.append(StartRetry(index, node.attempt + 1, node.retry_at))
         return
-    if node.status is not N.QUEUED:
-        state.set_status(index, N.QUEUED)
+    if node.status is not QUEUED:
+        state.set_status(index, QUEUED)
     commands.append(StartTask(index, node.attempt + 1))
 
 
@@ -57,7 +57,7 @@ def _start_wait(state: RunState, index: int, commands: list[Command]) -> None:
         state.set_status(index, N.COMMITTING)
         commands.append(CommitEvent(index))
     elif node.wait is None:
-        state.set_status(index, N.QUEUED)
+        state.set_status(index, QUEUED)
         commands.append(OpenWait(index))
     else:
         state.set_status(index, N.WAITING)
@@ -112,7 +112,7 @@ def give(state: RunState, index: int, event: EventReceived, commands: list[Comma
         close_wait(state, index, commands)
     node.value, node.ended = value, max(event.at, node.wait.at if node.wait else 0.0)
     commands.append(Acknowledge(event.event_id, "delivered", index))
-    state.set_status(index, N.DONE)
+    state.set_status(index, DONE)
     finish(state, index, commands)
     return True
 
@@ -130,7 +130,7 @@ def finish(state: RunState, index: int, commands: list[Command]) -> None:
         composed = node.spec.kind.composed
         if node.output < 0 and not composed and node.spec.deps:
             release(state, node.spec.deps, commands)
-        if node.owner >= 0 and nodes[node.owner].spec.kind is NodeKind.DRIVER:
+        if node.owner >= 0 and nodes[node.owner].spec.kind is DRIVER:
             commands.append(CallEnded(node.owner, current))
         if current == state.output:
             commands.append(FinishRun())
@@ -147,13 +147,13 @@ def _supply(state: RunState, node: Node, commands: list[Command]) -> list[int]:
     for other in dependents:
         dependent = nodes[other]
         kind = dependent.spec.kind
-        if kind is NodeKind.ANY:
+        if kind is ANY:
             heappush(state.choices, other)
             continue
         dependent.missing -= 1
-        if dependent.missing == 0 and live and dependent.status is N.PENDING and dependent.needed:
-            if kind is NodeKind.VALUE:
-                state.set_status(other, N.DONE)
+        if dependent.missing == 0 and live and dependent.status is PENDING and dependent.needed:
+            if kind is VALUE:
+                state.set_status(other, DONE)
                 finished.append(other)
             else:
                 start(state, other, commands)
@@ -165,7 +165,7 @@ def _lead(state: RunState, index: int, commands: list[Command]) -> list[int]:
     nodes, node, finished = state.nodes, state.nodes[index], []
     followers, node.followers = node.followers, ()
     for follower in followers:
-        if nodes[follower].status is not N.GROWN:
+        if nodes[follower].status is not GROWN:
             continue
         if state.catches(follower):
             commands.append(WrapCaught(follower, index))
@@ -178,7 +178,7 @@ def _lead(state: RunState, index: int, commands: list[Command]) -> list[int]:
 def take_over(state: RunState, index: int, holder: int) -> None:
     """Finish a node with the value that another one holds."""
     node, end = state.nodes[index], state.nodes[holder]
-    state.set_status(index, N.DONE)
+    state.set_status(index, DONE)
     node.alias, node.ended = holder, max(node.ended, end.ended)
     end.uses += node.uses
 
@@ -226,7 +226,7 @@ def fail(state: RunState, index: int, commands: list[Command]) -> None:
     below, owner = index, state.nodes[index].owner
     _skip_dependents(state, index)
     while owner >= 0 and not state.catches(owner):
-        if state.nodes[owner].spec.kind is NodeKind.DRIVER:
+        if state.nodes[owner].spec.kind is DRIVER:
             _fail_call(state, below, index, commands)
             return
         _skip_dependents(state, owner)
@@ -255,7 +255,7 @@ def _skip_dependents(state: RunState, index: int) -> None:
     while work:
         current = work.pop()
         node = state.nodes[current]
-        if node.status is N.PENDING and node.needed:
+        if node.status is PENDING and node.needed:
             state.set_status(current, N.SKIPPED)
             work.extend(node.dependents)
 
@@ -280,7 +280,7 @@ def skip_below(state: RunState, index: int, commands: list[Command]) -> None:
 def stop(state: RunState, index: int, commands: list[Command]) -> None:
     """Stop what is under way for a node; its status is the caller's to set."""
     status = state.nodes[index].status
-    if status in (N.RUNNING, N.QUEUED, N.RETRYING):
+    if status in (N.RUNNING, QUEUED, N.RETRYING):
         commands.append(StopTask(index))
     elif status in (N.WAITING, N.COMMITTING):
         close_wait(state, index, commands)
@@ -290,12 +290,12 @@ def halt(state: RunState, commands: list[Command]) -> None:
     """Start nothing more. What runs or commits may finish; waits are put aside with their deadline and question."""
     state.waiting.clear()
     for index, node in enumerate(state.nodes):
-        if node.status in (N.QUEUED, N.RETRYING):
+        if node.status in (QUEUED, N.RETRYING):
             commands.append(StopTask(index))
-            state.set_status(index, N.PENDING)
+            state.set_status(index, PENDING)
         elif node.status is N.WAITING:
             close_wait(state, index, commands)
-            state.set_status(index, N.PENDING)
+            state.set_status(index, PENDING)
 
 
 def cancel(state: RunState, commands: list[Command]) -> None:
@@ -311,12 +311,12 @@ def start_ready(state: RunState, order: Iterable[int], commands: list[Command]) 
     """Start those of the given nodes that need nothing more."""
     for index in order:
         node = state.nodes[index]
-        if node.missing or node.status is not N.PENDING:
+        if node.missing or node.status is not PENDING:
             continue
-        if node.spec.kind is NodeKind.ANY:
+        if node.spec.kind is ANY:
             heappush(state.choices, index)
-        elif node.spec.kind is NodeKind.VALUE:
-            state.set_status(index, N.DONE)
+        elif node.spec.kind is VALUE:
+            state.set_status(index, DONE)
             finish(state, index, commands)
         else:
             start(state, index, commands)

@@ -46,6 +46,9 @@ class NodeKind(StrEnum):
 for _kind in NodeKind:  # no property: it is asked several times for each node that ends
     _kind.composed = _kind in (NodeKind.VALUE, NodeKind.ANY)
 
+TASK, EVENT, VALUE, DRIVER, ANY = NodeKind.TASK, NodeKind.EVENT, NodeKind.VALUE, NodeKind.DRIVER, NodeKind.ANY
+"""The kinds by themselves, for what is asked at each node: Python 3.11 takes long to find a member in its enum."""
+
 _KINDS = {kind.value: kind for kind in NodeKind}
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from .graph import FORGOTTEN, TOP, Json, NodeKind, NodeSpec
 from .records import WaitOpened
-from .status import NodeStatus
+from .status import PENDING
 
 NOTHING = range(0)
 """The children of a node that has not grown."""
@@ -38,7 +38,7 @@ class Node:
     def __init__(self, spec: NodeSpec, owner: int = TOP) -> None:
         self.spec = spec
         self.owner = owner
-        self.status = NodeStatus.PENDING
+        self.status = PENDING
         self.attempt = 0
         self.missing = 0
         self.uses = 0

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from . import calls, choice, flow
 from .commands import CatchFailure, Command, FinishRun, WrapCaught
-from .graph import FORGOTTEN, TOP, Json, NodeKind, is_gone
+from .graph import ANY, DRIVER, FORGOTTEN, TOP, Json, is_gone
 from .node import NOTHING
-from .status import NodeStatus
+from .status import DONE, GROWN, PENDING, NodeStatus
 
 if TYPE_CHECKING:
     from .node import Node
@@ -25,16 +25,16 @@ def reopen(state: RunState) -> None:
     for index, node in enumerate(state.nodes):
         if node.owner == FORGOTTEN:
             continue
-        if node.status is N.DONE:
+        if node.status is DONE:
             state.set_status(index, N.RESTORED)
         elif node.status in (N.FAILED, N.SKIPPED):
             # below a continuation only the plan can tell whether the failure stands, since it may have been caught
             if node.owner == TOP:
                 _try_again(state, index)
-        elif node.status.active and node.status is not N.GROWN:
+        elif node.status.active and node.status is not GROWN:
             if node.status is N.RUNNING and not state.marks_start(index):
                 node.attempt -= 1  # this start was not journaled: only the memory of its owner knows it
-            state.set_status(index, N.PENDING)
+            state.set_status(index, PENDING)
 
 
 def _try_again(state: RunState, index: int) -> None:
@@ -42,7 +42,7 @@ def _try_again(state: RunState, index: int) -> None:
     node = state.nodes[index]
     node.attempt, node.retry_at, node.failing = 0, 0.0, -1
     node.wait = node.wait if node.event is not None else None
-    state.set_status(index, N.PENDING if node.output < 0 else N.GROWN)
+    state.set_status(index, PENDING if node.output < 0 else GROWN)
 
 
 def reset(state: RunState, indices: Iterable[int]) -> None:
@@ -80,15 +80,15 @@ def reset(state: RunState, indices: Iterable[int]) -> None:
 def _gives_value(state: RunState, index: int, owner: int) -> bool:
     """Tell whether the value of a node depends on this one of those that it grew or called."""
     above = state.nodes[owner]
-    return above.output == index or above.spec.kind is NodeKind.DRIVER
+    return above.output == index or above.spec.kind is DRIVER
 
 
 def _grow_again(state: RunState, index: int) -> Node:
     """Take back the value that a node got from its continuation; the continuation stays."""
     node = state.nodes[index]
     node.value, node.alias, node.caught, node.failing = None, -1, False, -1
-    if node.status is not N.GROWN:
-        state.set_status(index, N.GROWN)
+    if node.status is not GROWN:
+        state.set_status(index, GROWN)
     return node
 
 
@@ -112,14 +112,14 @@ def forget_result(state: RunState, index: int) -> None:
         for child in below.pop():
             below.append(state.nodes[child].children)
             state.forget(child)
-    if node.spec.kind is NodeKind.DRIVER:
+    if node.spec.kind is DRIVER:
         calls.forget(state, calls.calls_of(state, index))
         state.parts.pop(index, None)
     node.value = node.event = node.wait = node.error = None
     node.alias = node.output = node.failing = node.chosen = -1
     node.children, node.followers = NOTHING, ()
     node.attempt, node.retry_at, node.caught, node.made = 0, 0.0, False, None
-    state.set_status(index, N.PENDING)
+    state.set_status(index, PENDING)
 
 
 def plan(state: RunState, commands: list[Command]) -> None:
@@ -143,7 +143,7 @@ def plan(state: RunState, commands: list[Command]) -> None:
             if not needed.status.finished:
                 needed.dependents = dependents = needed.dependents or []
                 dependents.append(index)
-                node.missing += node.spec.kind is not NodeKind.ANY
+                node.missing += node.spec.kind is not ANY
     choice.put_aside(state)
     if nodes[state.output].status.finished:
         commands.append(FinishRun())
@@ -161,11 +161,11 @@ def _needed(state: RunState) -> tuple[list[int], list[int]]:
         if node.needed:
             continue
         node.needed = True
-        if node.status is not N.PENDING:
+        if node.status is not PENDING:
             _recall(state, index)
         if node.status.finished:
             continue
-        if node.status is N.GROWN:
+        if node.status is GROWN:
             grown.append(index)
             if node.failing < 0 or not state.catches(index):
                 work.append(node.output)
@@ -173,8 +173,8 @@ def _needed(state: RunState) -> tuple[list[int], list[int]]:
             needed.append(index)
             if node.spec.deps:
                 work.extend(node.inputs)
-            if node.spec.kind is NodeKind.DRIVER:
-                work.extend(call for call in calls.calls_of(state, index) if nodes[call].status is N.GROWN)
+            if node.spec.kind is DRIVER:
+                work.extend(call for call in calls.calls_of(state, index) if nodes[call].status is GROWN)
     return sorted(needed), sorted(grown)
 
 
@@ -188,7 +188,7 @@ def _recall(state: RunState, index: int) -> None:
             failing = node.failing
             _grow_again(state, index).failing = failing
         elif node.spec.kind.composed:
-            state.set_status(index, N.PENDING)
+            state.set_status(index, PENDING)
         else:
             forget_result(state, index)
 

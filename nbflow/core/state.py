@@ -6,7 +6,7 @@ writes a record first and hands it in here when it is durable, so the state neve
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -15,10 +15,10 @@ from . import bodies, calls, changes, choice, condensing, flow, growth, moves, r
 from . import records as r
 from .asked import Asked
 from .commands import Command
-from .graph import FORGOTTEN, TOP, Code, Json, NodeKind
+from .graph import FORGOTTEN, TOP, VALUE, Code, Json
 from .inbox import Inbox
 from .node import TOMB, Node
-from .status import NodeStatus, WorkflowStatus
+from .status import PENDING, NodeStatus, WorkflowStatus
 from .table import RUN_TRANSITIONS, TRANSITIONS
 from .tell import RECENT, lately
 
@@ -55,7 +55,7 @@ class RunState:
         self.inbox: Final = Inbox()
         self.tokens = 0
         self.changed: set[int] = set()
-        self.counts: Counter[NodeStatus] = Counter()
+        self.counts: dict[NodeStatus, int] = dict.fromkeys(NodeStatus, 0)
         self.staged: dict[int, list[Any]] = {}
         self.driver = -1
         self.parts: dict[int, Any] = {}
@@ -124,7 +124,7 @@ class RunState:
     def add(self, node: Node) -> None:
         """Take a new node in at the next index."""
         self.changed.add(len(self.nodes))
-        if node.spec.kind is NodeKind.VALUE:
+        if node.spec.kind is VALUE:
             self.silent.add(len(self.nodes))
         self.nodes.append(node)
         self.counts[node.status] += 1
@@ -141,7 +141,7 @@ class RunState:
         node.value = node.event = node.wait = None
         self.asked.discard(index)
         self.silent.discard(index)
-        node.status = NodeStatus.PENDING
+        node.status = PENDING
         self.changed.add(index)
         if not self.remembers:
             self.nodes[index] = TOMB

@@ -66,6 +66,9 @@ _ACTIVE = frozenset(
         NodeStatus.GROWN,
     }
 )
+PENDING, QUEUED, GROWN, DONE = NodeStatus.PENDING, NodeStatus.QUEUED, NodeStatus.GROWN, NodeStatus.DONE
+"""The states of most nodes by themselves, as the kinds in graph.py are."""
+
 for _status in NodeStatus:  # no properties: both are asked several times for each node that ends
     _status.finished = _status in (NodeStatus.DONE, NodeStatus.RESTORED)
     _status.active = _status in _ACTIVE

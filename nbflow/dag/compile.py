@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.graph import NodeKind, NodeSpec
+from ..core.graph import ANY, TASK, VALUE, NodeSpec
 from ..errors import GraphError
 from .node import InputNode, Node
 from .task import Task
@@ -35,7 +35,7 @@ def root_of(dag: Any) -> Node[Any]:
     if isinstance(dag, Node):
         return dag
     if isinstance(dag, (list, tuple, dict)):
-        gathered: Node[Any] = Node(NodeKind.VALUE, None, (dag,), {})
+        gathered: Node[Any] = Node(VALUE, None, (dag,), {})
         if gathered._deps:
             return gathered
     raise TypeError(
@@ -62,7 +62,7 @@ def bind_inputs(root: Node[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if not inputs and (args or kwargs):
         raise TypeError("run() got arguments, but the graph has no InputNode: bind them, or use nbflow.InputNode().")
     found = {id(node): node._resolve(args, kwargs) for node in inputs}
-    if any(Node(NodeKind.VALUE, None, (value,), {})._deps for value in found.values()):
+    if any(Node(VALUE, None, (value,), {})._deps for value in found.values()):
         raise TypeError("An input of run() must be a value, not a node: bind the node in place of the InputNode.")
     return found
 
@@ -84,12 +84,12 @@ def compile_graph(
         if isinstance(node, InputNode):
             if inputs is None:
                 raise GraphError(_NO_INPUT)
-            filled: Node[Any] = Node(NodeKind.VALUE, None, (inputs[id(node)],), {})
+            filled: Node[Any] = Node(VALUE, None, (inputs[id(node)],), {})
             call, sealed = filled._call, filled._sealed
         if sealed:
             has_sealed = True
             call = _stored(call, [store(part) for part in sealed])
-        elif node._kind is NodeKind.ANY or (node._kind is NodeKind.TASK and len(call) == 1 and not call[0]):
+        elif node._kind is ANY or (node._kind is TASK and len(call) == 1 and not call[0]):
             call = None
         task = node._task
         key = keys.get(id(task), "") if task is not None else ""

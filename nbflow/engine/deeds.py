@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core import commands as c
-from ..core.graph import NodeKind
+from ..core.graph import DRIVER
 from ..core.records import RetryDue
 from ..core.status import WorkflowStatus
 
@@ -37,7 +37,7 @@ def deeds(runner: Runner) -> Deeds:
 
 
 def _start_task(runner: Runner, command: c.StartTask) -> None:
-    driven = runner.state.nodes[command.node].spec.kind is NodeKind.DRIVER
+    driven = runner.state.nodes[command.node].spec.kind is DRIVER
     (runner.drivers if driven else runner.bodies).start(command)
 
 
@@ -53,7 +53,7 @@ def _start_retry(runner: Runner, command: c.StartRetry) -> None:
 
 
 def _stop_task(runner: Runner, command: c.StopTask) -> None:
-    if runner.state.nodes[command.node].spec.kind is NodeKind.DRIVER:
+    if runner.state.nodes[command.node].spec.kind is DRIVER:
         runner.drivers.stop()
     elif runner.state.live or runner.state.status is WorkflowStatus.CANCELED:
         runner.bodies.stop(command.node)

@@ -133,7 +133,7 @@ def settled(state: RunState) -> dict[str, Any]:
 def check(state: RunState) -> None:
     """Assert what holds for every state of every run."""
     kept = [(i, node) for i, node in enumerate(state.nodes) if node.owner != FORGOTTEN]
-    assert Counter(node.status for _, node in kept) == +state.counts
+    assert Counter(node.status for _, node in kept) == Counter(state.counts)
     assert state.index == {node.node_id: i for i, node in kept}
     for index, node in kept:
         if node.alias >= 0:
