@@ -16,7 +16,7 @@ from ..core.remade import message_of
 from ..errors import SystemFailure
 from ..executors.base import Executor
 from ..executors.outcome import end_fork, presentable
-from .ends import Body, Ends, Returned, run_and_encode
+from .ends import Body, Ends, run_and_encode
 from .lanes import Lane, Slot
 from .parcels import Parcel
 from .resources import submitter
@@ -149,6 +149,9 @@ class Bodies:
             return  # it was stopped while its start was written down
         if body.slot is not None and not body.slot.lane.executor.same_process:
             body.parcel = Parcel(self.runner, body.slot.lane)
+        elif (at_hand := self.runner.memory.at_hand(body.node)) is not None:
+            self._call(body, task, at_hand, {})
+            return
         source = body.parcel or self.runner.memory
         if not source.ready(body.node):
             self.runner.spawn(self._load(body, task))
@@ -212,7 +215,7 @@ class Bodies:
                 self.ends.failed(body, self.ends.cause(body, presentable(error)))
         else:
             end_fork(pid)
-            self.ends.succeeded(body, Returned(value))
+            self.ends.succeeded(body, value)
 
     def _call_in(
         self, lane: Lane, body: Body, task: Task[Any, Any], args: list[Any], kwargs: dict[str, Any], context: Context

@@ -114,7 +114,7 @@ class Ends:
             body.leave_slot()
             then_await(body, returned.value)
             return
-        self.succeeded(body, returned)
+        self.succeeded(body, returned.value, returned.stored)
 
     def _leave(self, body: Body) -> bool:
         """Take a body out; False when it was stopped and its result must not count."""
@@ -132,17 +132,16 @@ class Ends:
             self._idle.set()
         return True
 
-    def succeeded(self, body: Body, returned: Returned) -> None:
-        """Write what a body gave, once it is stored."""
+    def succeeded(self, body: Body, value: Any, stored: Json | None = None) -> None:
+        """Write what a body gave, once it is stored; ``stored`` is there when that was done beside the body."""
         if not self._leave(body):
             return
         try:
-            self._take(body, returned)
+            self._take(body, value, stored)
         except Exception as error:  # some values raise when they are looked at
             self.failed(body, error)
 
-    def _take(self, body: Body, returned: Returned) -> None:
-        value, stored = returned.value, returned.stored
+    def _take(self, body: Body, value: Any, stored: Json | None) -> None:
         graph = growth(value) if type(value) not in _QUICK else None
         ended = self.runner.now()
         if graph is not None:

@@ -98,20 +98,33 @@ class Memory:
             self._values[index] = value
         return value
 
+    def at_hand(self, index: int) -> list[Any] | None:
+        """Return the arguments of a node when all are scalars or values in memory, as most are; else None."""
+        spec, known = self.state.nodes[index].spec, self._values
+        call = spec.call
+        if call is None:
+            return []
+        if len(call) > 1:
+            return None
+        found = []
+        for form in call[0]:
+            if type(form) is not dict:
+                found.append(form)
+            elif "r" in form and (dep := spec.deps[form["r"]]) in known:
+                found.append(known[dep])
+            else:
+                return None
+        return found
+
     def arguments(self, index: int) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments of a node, with the values of its dependencies in their places."""
         spec = self.state.nodes[index].spec
         call = spec.call
         if call is None:
             return [], {}
-        deps, known = spec.deps, self._values
-        if len(call) == 1:
-            flat = _flat(call[0], deps, known)
-            if flat is not None:
-                return flat, {}
 
         def dependency(place: int) -> Any:
-            return self.get(deps[place])
+            return self.get(spec.deps[place])
 
         def unseal(stored: Any) -> Any:
             return values.decode(stored, self.blobs, persistent_load=dependency)
@@ -149,19 +162,6 @@ class Memory:
             task = self._loading[index] = asyncio.create_task(loading)
             task.add_done_callback(lambda _: self._loading.pop(index, None))
         return await asyncio.shield(task)
-
-
-def _flat(forms: list[Any], deps: tuple[int, ...], known: dict[int, Any]) -> list[Any] | None:
-    """Return arguments that are all scalars or values at hand, as most are; None when there is more to do."""
-    found = []
-    for form in forms:
-        if type(form) is not dict:
-            found.append(form)
-        elif "r" in form and deps[form["r"]] in known:
-            found.append(known[deps[form["r"]]])
-        else:
-            return None
-    return found
 
 
 def reads(call: Any) -> bool:
