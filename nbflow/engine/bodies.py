@@ -112,7 +112,7 @@ class Bodies:
         self._waiting[command.node] = command
         # a deadline counts from the start, and what is marked as started has started: neither may wait elsewhere
         ahead = task.settings.timeout is None and not task.settings.mark_start
-        lane.join(lambda slot: self._take_slot(command, slot), task.settings.slots, ahead)
+        lane.join(partial(self._take_slot, command), task.settings.slots, ahead)
 
     def _lane(self, task: Task[Any, Any]) -> Lane | None:
         name = task.settings.executor
@@ -136,7 +136,7 @@ class Bodies:
         self.running[command.node] = body
         if task.settings.mark_start:
             started = TaskStarted(body.node, body.attempt, body.started)
-            self.runner.write(started, then=lambda: self._enter(body, task))
+            self.runner.write(started, then=partial(self._enter, body, task))
             return
         if self._many or (slot is not None and slot.early):
             self._showing.later(body)
@@ -192,7 +192,7 @@ class Bodies:
         ):
             future = self.runner.host.on_notebook_loop(task.function, args, kwargs, context)
             body.stop, body.end = future.cancel, future
-            future.add_done_callback(lambda done: self.runner.host.engine.post(lambda: self._finished(body, done)))
+            future.add_done_callback(partial(self._has_ended, body))
             return
         self._await(body, task.function, args, kwargs, context)
 
@@ -231,15 +231,15 @@ class Bodies:
         except Exception as error:
             self.ends.failed(body, _not_taken(executor, body, error))
             return
-        body.stop, body.end = lambda: executor.stop(future), future
+        body.stop, body.end = partial(executor.stop, future), future
         limit = task.settings.timeout
         if limit is not None and body.parcel and body.parcel.may_queue:
             begin = partial(self._limit, body, limit)
-            executor.when_started(future, lambda: self.runner.host.engine.post(begin))  # type: ignore[attr-defined]
+            executor.when_started(future, partial(self.runner.host.engine.post, begin))  # type: ignore[attr-defined]
         if future.done():
             self._finished(body, future)
         else:
-            future.add_done_callback(lambda done: self.runner.host.engine.post(lambda: self._finished(body, done)))
+            future.add_done_callback(partial(self._has_ended, body))
 
     # ---- stop ----
 
@@ -310,6 +310,10 @@ class Bodies:
             self.ends.failed(body, self.ends.timeout(body, more))
 
     # ---- end ----
+
+    def _has_ended(self, body: Body, future: Any) -> None:
+        """Hear in any thread that what ran for a body is done."""
+        self.runner.host.engine.post(partial(self._finished, body, future))
 
     def _finished(self, body: Body, future: Any) -> None:
         try:

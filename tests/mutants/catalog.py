@@ -44,7 +44,7 @@ MUTANTS = [
     ),
     Mutant(
         "a body does not wait for the record of its start", ONCE, "nbflow/engine/bodies.py",
-        (("self.runner.write(started, then=lambda: self._enter(body, task))",
+        (("self.runner.write(started, then=partial(self._enter, body, task))",
           "self.runner.write(started)\n            self._enter(body, task)"),),
         _tests("tests/engine/test_bodies.py", "-k", "finds_its_start"),
     ),
