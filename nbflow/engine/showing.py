@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .runner import Runner
 
 UNTOLD = 0.01
-"""Seconds after which a body that started among many others is shown as running; most have ended by then."""
+"""Seconds after which a body that started among many others is shown as running; most have ended by then. It may be
+twice as many: one look in that time serves all."""
 
 
 class Showing:
@@ -21,7 +22,8 @@ class Showing:
     def __init__(self, runner: Runner, running: dict[int, Body]) -> None:
         self._runner = runner
         self._running = running
-        self._untold: list[Body] = []
+        self._young: list[Body] = []
+        self._old: list[Body] = []
 
     def now(self, body: Body) -> None:
         """Show a body, if it still runs."""
@@ -30,13 +32,15 @@ class Showing:
 
     def later(self, body: Body) -> None:
         """Show a body that started among many, if it lasts."""
-        if not self._untold:
-            self._runner.loop.call_later(UNTOLD, self._tell)
-        self._untold.append(body)
+        if not self._young and not self._old:
+            self._runner.loop.call_later(UNTOLD, self._look)
+        self._young.append(body)
 
-    def _tell(self) -> None:
-        untold, self._untold = self._untold, []
-        for body in untold:
+    def _look(self) -> None:
+        lasting, self._old, self._young = self._old, self._young, []
+        if self._old:
+            self._runner.loop.call_later(UNTOLD, self._look)
+        for body in lasting:
             if self._running.get(body.node) is body:
                 self._tell_of(body)
 

@@ -163,7 +163,9 @@ def test_bodies_behind_long_ones_are_shown_as_queued_though_they_were_handed_ove
     run = nf.run_async([stay.bind(i) for i in range(count)])
     state, bodies = host.runners[run.workflow_id].state, host.runners[run.workflow_id].bodies
     gate.reached(lane.slots)
-    until(lambda: state.counts[NodeStatus.RUNNING] == lane.slots and not bodies._showing._untold, "they are shown")
+    showing = bodies._showing
+    until(lambda: not (showing._young or showing._old), "all were looked at")
+    until(lambda: state.counts[NodeStatus.RUNNING] == lane.slots, "they are shown")
     assert len(bodies.running) == count, "all were handed over"
     assert (state.counts[NodeStatus.RUNNING], state.counts[NodeStatus.QUEUED]) == (lane.slots, 20)
     gate.open.set()
