@@ -83,7 +83,16 @@ class Lane:
         self._ended += 1
         if self._line and not self._pumping:
             self._pumping = True
-            self._loop.call_soon(self._pump_later)  # not at once: a line of inline bodies would be a recursion
+            if self._queues:  # the next one gets the place, and the memory, of the one that has just left
+                self._pump_and_rest()
+            else:
+                self._loop.call_soon(self._pump_later)  # not at once: a line of inline bodies would be a recursion
+
+    def _pump_and_rest(self) -> None:
+        try:
+            self._pump()  # who leaves meanwhile is seen here, and must not pump too
+        finally:
+            self._pumping = False
 
     def _pump_later(self) -> None:
         self._pumping = False

@@ -98,11 +98,11 @@ class EngineLoop:
         self._waking = False
         calls = self._calls
         try:
-            while calls:
+            for _ in range(len(calls)):  # what comes meanwhile has woken the loop: it may have no end
                 calls.popleft()()
-        finally:
-            if calls:  # one failed, which asyncio tells; the others must not wait for the next post
-                self.loop.call_soon(self._drain)
+        except BaseException:  # asyncio tells it; the others must not wait for the next post
+            self.loop.call_soon(self._drain)
+            raise
 
     def close(self) -> None:
         """Cancel what still runs on the loop, stop it, and wait for its thread. Idempotent."""

@@ -50,6 +50,19 @@ def test_a_post_that_fails_does_not_hold_up_those_behind_it() -> None:
     loop.close()
 
 
+def test_posts_without_end_leave_the_others_their_turn() -> None:
+    loop, enough = EngineLoop(), threading.Event()
+
+    def again() -> None:
+        if not enough.is_set():
+            loop.post(again)
+
+    loop.post(again)
+    assert loop.start(where).result(10) == "nbflow-engine"
+    enough.set()
+    loop.close()
+
+
 def test_a_call_that_would_wait_for_itself_is_refused() -> None:
     loop = EngineLoop()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -72,11 +73,30 @@ class Line:
 def test_bodies_that_end_fast_are_handed_over_ahead_of_time() -> None:
     line = Line()
     line.join(5000)
-    assert len(line.inside) == 2, "nothing is known of them yet"
+    assert [slot.early for slot in line.inside] == [False, False], "nothing is known of them yet"
     for _ in range(5):
         line.end(len(line.inside), FORESIGHT / 2)
     assert 2 < len(line.inside) <= 2 + AHEAD
-    assert [slot.early for slot in line.inside[:3]] == [False, False, True]
+    assert line.inside[-1].early
+
+
+def test_the_next_body_takes_a_place_at_once_and_one_that_ends_meanwhile_makes_room_for_one_more() -> None:
+    line = Line()
+    begun: list[int] = []
+
+    def start(i: int, slot: Slot) -> bool:
+        begun.append(i)
+        if i < 1000:
+            slot.leave()  # as one that has ended before it was looked at
+        return True
+
+    line.join(2)
+    for i in range(1100):
+        line.lane.join(partial(start, i))
+    assert not begun
+    line.inside.pop().leave()
+    assert begun == [*range(1001)], "without a recursion, and without a turn of the loop"
+    assert line.lane.running == 2
 
 
 def test_bodies_that_take_their_time_wait_for_a_slot() -> None:
