@@ -18,9 +18,7 @@ from .engine.machines.doors import key_of
 from .engine.patience import human_timeout
 from .engine.runner import Runner
 from .engine.voice import current
-from .errors import (
-    WorkflowError,
-)
+from .errors import NbflowError, WorkflowError
 
 if TYPE_CHECKING:
     import graphviz
@@ -108,10 +106,20 @@ class Run(FlowActs, MachineActs):
         door.display(self)
 
     def _ipython_display_(self) -> None:
-        self._show()
+        try:
+            self._show()
+        except NbflowError as error:
+            print(self._unseen(error))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return views.to_bundle(self._snapshot())
+        try:
+            return views.to_bundle(self._snapshot())
+        except NbflowError as error:
+            return {"text/plain": self._unseen(error)}
+
+    def _unseen(self, error: NbflowError) -> str:
+        """Return what stands in a cell in the place of a run that cannot be read: deleted, damaged, or not signed."""
+        return f"{self!r} cannot be shown. {error}"
 
     def freeze(self) -> None:
         """Replace the live views of this run in the notebook by a still picture, which needs no kernel and no script.

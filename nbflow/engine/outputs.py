@@ -7,7 +7,7 @@ import concurrent.futures
 from typing import Any
 
 from ..core.status import NodeStatus, WorkflowStatus
-from ..errors import WorkflowCancellationError, WorkflowNotFoundError, WorkflowNotResumableError
+from ..errors import NbflowError, WorkflowCancellationError, WorkflowNotFoundError, WorkflowNotResumableError
 from . import inspect
 from .failure import execution_error
 from .host import Host
@@ -16,8 +16,12 @@ from .runner import Runner
 
 def opened(host: Host, workflow_id: str, opening: concurrent.futures.Future[Any]) -> Any:
     """Return what opens a run, once that is stored. Who is stopped meanwhile (KeyboardInterrupt) lets the run go."""
+    __tracebackhide__ = True
     try:
         return opening.result()
+    except NbflowError as error:
+        # its way through the engine tells the user nothing; what to type next stands in the message
+        raise error.with_traceback(None) from error.__cause__
     except KeyboardInterrupt:
         opening.add_done_callback(lambda done: _let_go(host, done))
         host.tell(
