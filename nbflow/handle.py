@@ -257,7 +257,11 @@ class Run(FlowActs, MachineActs):
 
     def _snapshot(self) -> Snapshot:
         live = self._host.runners.get(self.workflow_id)
-        if live is None or self._host.engine.inside:
+        if live is None:
+            entry = self._host.storage.entry(self.workflow_id)
+            elsewhere = entry is not None and entry.live
+            return views.Snapshot.of(self.state, self._host.clock.time(), elsewhere=elsewhere)
+        if self._host.engine.inside:
             return views.Snapshot.of(self.state, self._host.clock.time())
         return self._host.engine.call(_snapshot, live)
 

@@ -93,7 +93,7 @@ def show(args: argparse.Namespace, out: Printer) -> Exit:
     storage = storage_at(args.storage)
     entry = entry_of(storage, args.run)
     state = state_of(storage, entry)
-    snapshot = Snapshot.of(state, time.time())
+    snapshot = Snapshot.of(state, time.time(), elsewhere=entry.live)
     if out.as_json:
         more = {"metadata": state.metadata, "environment": state.environment, "undelivered": list(state.undelivered)}
         out.json(_shown(snapshot, entry) | more)

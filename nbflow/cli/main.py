@@ -51,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _do(words: list[str]) -> Exit:
     known = parser()
-    args = known.parse_args(words)
+    args, more = known.parse_known_args(words)
+    if more:
+        known.refuse(args.command, more)
     if args.version:
         args.command = "version"
     if args.command is None:
@@ -81,7 +83,9 @@ def _guarded(do: Callable[[], Exit]) -> int:
             raise
         code, text = told(error)
         if text:
-            complain(text)
+            from .place import typed  # it knows the storage, which a command that goes well may not need
+
+            complain(typed(error, text))
         return int(code)
 
 

@@ -72,7 +72,7 @@ _WIDE = {
     "cancel": "Final. The process that has the run does it; of a run that nobody has, it is done here.",
     "cancel-wait": "The wait gets its default, a question its on_timeout. Without one it fails, and with it the run,\n"
     "unless something catches that. The process that has the run does it; a run that nobody has has no open wait.",
-    "delete": "A live run is canceled first: nbflow cancel RUN. Without a terminal nothing is asked.",
+    "delete": "A live run is refused: nbflow cancel RUN comes first. Without a terminal nothing is asked.",
     "salvage": "No file is changed or removed; what lay behind the damage stays beside it.",
     "sign": "For a folder whose runs must be signed (NBFLOW_SIGN=1). Whoever could write to it may have put code into\n"
     "the run: look at it first. Without a terminal nothing is asked.",
@@ -85,7 +85,7 @@ _WIDE = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> _Parser:
     """Return the parser of the command line."""
     top = _Parser("nbflow", description=ABOUT, epilog=EPILOG, formatter_class=_Help)
     _common(top, storage=None, as_json=False)
@@ -118,7 +118,13 @@ def _list(each: argparse.ArgumentParser) -> None:
         "--status", metavar="STATUS", action="append", type=str.lower, choices=statuses,
         help=f"only runs of this status, may be repeated: {', '.join(statuses)}",
     )  # fmt: skip
-    each.add_argument("-n", "--limit", metavar="N", type=int, default=0, help="only the N that changed last")
+    each.add_argument("-n", "--limit", metavar="N", type=_count, default=0, help="only the N that changed last")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a number from 1 on is wanted, not {clean(text)!r}")
+    return int(text)
 
 
 def _show(each: argparse.ArgumentParser) -> None:
@@ -221,6 +227,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(clean(message))
+
+    def refuse(self, command: str | None, words: list[str]) -> NoReturn:
+        """End with what was typed too much, and what to type instead where that can be told."""
+        hint = "; a payload comes with --json or --text: nbflow send RUN KEY --json 12" if command == "send" else ""
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

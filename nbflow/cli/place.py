@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import os
+import re
 import shlex
 from collections.abc import Iterable
 
@@ -19,6 +21,9 @@ from ..storage.memory import MemoryStorage
 from ..storage.root import MARK
 from ..views import words as clean
 from .exits import CommandError, Exit
+
+_CALL = re.compile(r"nbflow\.(resume|resume_async|cancel|delete|salvage)\(('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\)")
+"""A call that a command of the same name does, with the id of its run as Python writes it."""
 
 
 def storage_at(path: str | None) -> Storage:
@@ -69,6 +74,16 @@ def hint(name: str, known: Iterable[str]) -> str:
 def command_of(*words: str) -> str:
     """Return a command as it can be pasted into a shell."""
     return shlex.join(["nbflow", *map(clean.name, words)])
+
+
+def typed(error: BaseException, said: str) -> str:
+    """Return what an error says with the commands of a shell in the place of the calls that a notebook would make."""
+    said = _CALL.sub(lambda call: next_step(call[1].removesuffix("_async"), ast.literal_eval(call[2])), said)
+    run = getattr(error, "workflow_id", "")
+    if run:
+        said = said.replace("takeover=True", next_step("resume", run, "--takeover"))
+        said = said.replace("cancel it first.", f"{next_step('cancel', run)} first.")
+    return said
 
 
 def next_step(*words: str) -> str:

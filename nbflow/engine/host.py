@@ -323,8 +323,9 @@ class _Opening:
         if live is not None or workflow_id in host.opening:
             raise RunIsLive(
                 workflow_id,
-                f"Workflow {workflow_id!r} is already running or pending in this process. Wait for it, "
-                f"nbflow.cancel({workflow_id!r}), or use another workflow_id.",
+                f"Workflow {workflow_id!r} is already running or pending in this process: nbflow.get_run("
+                f"{workflow_id!r}) shows it. To go on with the code given now, let it go first; nothing is lost: "
+                f"nbflow.get_run({workflow_id!r}).detach(). Or use another workflow_id.",
             )
         host.check_room()
         host.opening[workflow_id] = host.engine.loop.create_future()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.node import Node
 from ..core.state import RunState
-from ..core.status import NodeStatus
+from ..core.status import NodeStatus, WorkflowStatus
 from ..errors import RunIsLive, WorkflowError
 from . import events, inspect, orders
 from .ending import LOOK, PATIENCE
@@ -39,6 +39,9 @@ def _cancel_elsewhere(host: Host, workflow_id: str, name: str, by: str) -> None:
         raise inspect.not_found(workflow_id)
     epoch = (entry.owner or {}).get("epoch")
     if not entry.live or not isinstance(epoch, int):
+        status = inspect.status_of(host.storage, entry)
+        if status in (WorkflowStatus.SUCCESSFUL, WorkflowStatus.CANCELED):
+            raise WorkflowError(workflow_id, f"Run {workflow_id!r} is {status} and waits for nothing any more.")
         raise WorkflowError(
             workflow_id,
             f"Nobody runs {workflow_id!r}, so none of its waits is open: nbflow.resume_async({workflow_id!r}) first.",

@@ -46,13 +46,15 @@ class Snapshot:
     panels: tuple[Panel, ...] = ()
 
     @classmethod
-    def of(cls, state: RunState, now: float) -> Snapshot:
-        """Take the snapshot of a run. Call it where the state is changed: it reads everything."""
+    def of(cls, state: RunState, now: float, *, elsewhere: bool = False) -> Snapshot:
+        """Take the snapshot of a run. Call it where the state is changed: it reads everything.
+
+        ``elsewhere`` says that another process runs it, so that what is recorded is all that can be known.
+        """
         scene = scene_of(state)
         if scene is not None:
-            return cls._of_scene(state, now, scene)
-        picture, blame = Picture.of(state), blamed(state)
-        rows = {i: row_of(state, i, blame) for i in visible(state)}
+            return cls._of_scene(state, now, scene, elsewhere)
+        picture, rows = Picture.of(state), _rows(state, elsewhere)
         questions = in_order([asked for i in rows if (asked := question_of(state, i)) is not None])
         return cls(
             Header.of(state, any(question.state == OPEN for question in questions)),
@@ -68,14 +70,13 @@ class Snapshot:
         )
 
     @classmethod
-    def _of_scene(cls, state: RunState, now: float, scene: Scene) -> Snapshot:
-        blame = blamed(state)
+    def _of_scene(cls, state: RunState, now: float, scene: Scene, elsewhere: bool) -> Snapshot:
         return cls(
             Header.of(state, any(question.state == OPEN for question in scene.questions)),
             now,
             scene.picture,
             tuple(station.row for station in scene.stations),
-            tuple(_task_row(state, i, row_of(state, i, blame)) for i in visible(state)),
+            tuple(_task_row(state, i, row) for i, row in _rows(state, elsewhere).items()),
             scene.questions,
             scene.counts,
             scene.panels,
@@ -112,6 +113,18 @@ class Snapshot:
 
 NOTHING: list[Any] = NodeRow().to_message()
 """The row of a node to which nothing has happened; a first message leaves such rows out."""
+
+
+UNSURE = "or running: only its process knows"
+"""What is said of a queued node of a run that another process has: that a body began is seldom written down."""
+
+
+def _rows(state: RunState, elsewhere: bool) -> dict[int, Row]:
+    blame = blamed(state)
+    rows = {i: row_of(state, i, blame) for i in visible(state)}
+    if not elsewhere:
+        return rows
+    return {i: row._replace(note=UNSURE) if row.code == "q" and not row.note else row for i, row in rows.items()}
 
 
 def _task_row(state: RunState, index: int, row: Row) -> TaskRow:

@@ -9,6 +9,7 @@ from nbflow.cli import main
 from nbflow.cli.exits import MEANINGS, CommandError, Exit, told
 from nbflow.cli.main import _HOMES
 from nbflow.cli.parser import COMMANDS, parser
+from nbflow.cli.place import typed
 
 CASES = [
     (errors.WorkflowNotFoundError("x"), Exit.NOT_FOUND),
@@ -30,6 +31,15 @@ CASES = [
 @pytest.mark.parametrize(("error", "code"), CASES, ids=lambda each: getattr(each, "name", type(each).__name__))
 def test_an_error_has_its_code_and_says_something(error: BaseException, code: Exit) -> None:
     assert told(error)[0] is code and told(error)[1]
+
+
+def test_what_a_notebook_would_call_is_told_as_the_command_that_does_it() -> None:
+    error = errors.WorkflowError(
+        "it's", """Nothing: nbflow.salvage("it's") or nbflow.resume_async('b') or takeover=True."""
+    )
+    assert typed(error, str(error)) == (
+        """Nothing: `nbflow salvage 'it'"'"'s'` or 'nbflow resume b' or `nbflow resume 'it'"'"'s' --takeover`."""
+    )
 
 
 def test_a_mistake_of_nbflow_is_owned(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

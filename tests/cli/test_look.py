@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.tools import script
+
 from .commands import COMMAND, Owner, Shell, program
 
 BROKEN = """
@@ -65,6 +67,36 @@ def test_a_run_whose_owner_was_killed_is_shown_as_one_that_can_be_resumed(nbflow
     assert (found["status"], found["live"], found["owner"]) == ("RESUMABLE", False, None)
     assert "Nobody runs the run now" in nbflow("show", "books").out
     assert {row[1] for row in nbflow("list").rows} == {"RESUMABLE"}
+
+
+def test_what_may_be_running_in_another_process_is_not_said_to_be_queued_only(nbflow: Shell, storage: Path) -> None:
+    code = f"""
+    import time
+    import nbflow as nf
+    nf.init(storage={str(storage)!r})
+    def body():
+        print("up", flush=True)
+        time.sleep(60)
+    nf.run(nf.task(body, name="body").bind(), workflow_id="busy")
+    """
+    process = script(code)
+    assert process.stdout is not None and process.stdout.readline() == "up\n"
+    try:
+        (row,) = (row for row in nbflow("show", "busy").rows if row[0] == "body")
+        assert row[1] == "queued" and row[4] == "or running: only its process knows"
+        (node,) = nbflow("show", "busy", "--json").json["nodes"]
+        assert node["note"] == "or running: only its process knows"
+    finally:
+        process.kill()
+        process.communicate()
+    (row,) = (row for row in nbflow("show", "busy").rows if row[0] == "body")
+    assert row[1:] == ["pending", "", "", ""]
+
+
+def test_runs_are_counted_from_one_on(looking: Shell) -> None:
+    for wrong in ("-1", "0", "x"):
+        said = looking("list", "-n", wrong)
+        assert said.code == 2 and "a number from 1 on" in said.err
 
 
 def test_a_story_tells_how_a_node_failed(nbflow: Shell, storage: Path) -> None:

@@ -140,6 +140,12 @@ def test_what_cannot_be_sent_changes_nothing(nbflow: Shell, owner: Owner) -> Non
     assert [node["state"] for node in after] == [node["state"] for node in before]
 
 
+def test_a_payload_without_its_option_is_refused_with_the_words_that_send_it(looking: Shell) -> None:
+    said = looking("send", "the invoice", "invoice", "12")
+    assert said.code == 2 and "unrecognized arguments: 12" in said.err
+    assert "--json or --text: nbflow send RUN KEY --json 12" in said.err
+
+
 def test_an_owner_that_stands_still_is_told_of_and_the_event_is_stored(nbflow: Shell, owner: Owner) -> None:
     owner.process.send_signal(signal.SIGSTOP)
     said = nbflow("send", "the invoice", "invoice", "--wait", "0.3")

@@ -72,6 +72,10 @@ def test_a_run_that_nobody_has_waits_for_nothing_that_could_be_ended(nbflow: She
     owner.kill()
     said = nbflow("cancel-wait", "the invoice", "wait_for_invoice")
     assert said.code == 4 and "Nobody runs 'the invoice'" in said.err
+    assert "`nbflow resume 'the invoice'` first" in said.err
+    nbflow("cancel", "the invoice")
+    over = nbflow("cancel-wait", "the invoice", "wait_for_invoice")
+    assert over.code == 4 and "'the invoice' is CANCELED and waits for nothing any more" in over.err
 
 
 # ---- delete ----
@@ -79,7 +83,7 @@ def test_a_run_that_nobody_has_waits_for_nothing_that_could_be_ended(nbflow: She
 
 def test_a_live_run_is_not_deleted_and_one_that_has_ended_is(nbflow: Shell, owner: Owner) -> None:
     live = nbflow.real("delete", "books")
-    assert live.code == 4 and "cancel it first" in live.err
+    assert live.code == 4 and "'nbflow cancel books' first" in live.err
     nbflow.real("cancel", "books")
     assert nbflow.real("delete", "books").code == 0
     assert nbflow("show", "books").code == 3
@@ -121,6 +125,7 @@ def test_a_run_that_fails_says_where_and_what_to_type(nbflow: Shell, storage: Pa
 def test_a_run_that_is_live_elsewhere_or_canceled_is_not_resumed(nbflow: Shell, owner: Owner) -> None:
     live = nbflow.real("resume", "books")
     assert live.code == 4 and f"process {owner.process.pid}" in live.err
+    assert "'nbflow resume books --takeover'" in live.err
     nbflow.real("cancel", "books")
     canceled = nbflow.real("resume", "books")
     assert canceled.code == 4 and "canceled" in canceled.err

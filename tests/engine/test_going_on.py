@@ -199,3 +199,18 @@ def test_a_fork_does_not_use_the_engine_of_its_parent(folder: Path) -> None:
     out = finish(script(code, folder))
     assert out.split() == ["refused", "1", "1"]
     assert {name for name, _ in nf.list_all()} == {"parent", "child", "again"}
+
+
+def test_who_mends_a_cell_of_a_live_run_is_told_how_to_go_on_with_it_and_not_to_cancel_it() -> None:
+    def after(word: str) -> nf.Node[Any]:
+        return nf.task(lambda _: word, name="after").bind(nf.wait_for_event("go"))
+
+    nf.run_async(after("old"), workflow_id="w")
+    with pytest.raises(RunIsLive) as refused:
+        nf.run_async(after("mended"), workflow_id="w")
+    advice = "nbflow.get_run('w').detach()"
+    assert advice in str(refused.value) and "cancel" not in str(refused.value)
+    eval(advice, {"nbflow": nf})
+    run = nf.run_async(after("mended"), workflow_id="w")
+    run.send("go")
+    assert run.result(20) == "mended"
