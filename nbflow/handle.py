@@ -214,7 +214,10 @@ class Run(FlowActs, MachineActs):
     def story(self, node: str) -> list[str]:
         """Return all that ever happened to a node, as lines, oldest first. Raises ValueError for an unknown node."""
         records = [record for wire in self._host.storage.read_run(self.workflow_id) if (record := decode(wire))]
-        return story(records, node)
+        try:
+            return story(records, node)
+        except ValueError:
+            raise inspect.no_node(self.state, node) from None
 
     def diff(self, node: str) -> str:
         """Return what differs from the code that made a node's result, as a small diff; empty when nothing does.
@@ -223,7 +226,7 @@ class Run(FlowActs, MachineActs):
         """
         state = self.state
         if node not in state.index:
-            raise ValueError(f"No such node {node!r} in run {self.workflow_id!r}.")
+            raise inspect.no_node(state, node)
         return views.told(state, state.index[node])
 
     def logs(self, node: str) -> str:
@@ -240,8 +243,9 @@ class Run(FlowActs, MachineActs):
         >>> nf.get_run("greetings").logs("greet")
         'hello\\n'
         """
-        if node not in self.state.index:
-            raise ValueError(f"No such node {node!r} in run {self.workflow_id!r}.")
+        state = self.state
+        if node not in state.index:
+            raise inspect.no_node(state, node)
         live = self._host.runners.get(self.workflow_id)
         if live is not None:
             return live.logs.text(node)

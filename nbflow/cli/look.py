@@ -11,6 +11,7 @@ from ..core.graph import Json
 from ..core.status import NodeStatus, WorkflowStatus
 from ..core.story import Row as StoryRow
 from ..core.story import rows as story_rows
+from ..engine.inspect import hint
 from ..engine.listing import Listing
 from ..home import near
 from ..storage.base import RunEntry, Storage
@@ -22,7 +23,7 @@ from ..views.runs import RunRow
 from ..views.snapshot import Snapshot, TaskRow
 from ..views.table import tasks_in_order, took_of
 from .exits import CommandError, Exit
-from .place import command_of, entry_of, hint, next_step, state_of, storage_at
+from .place import command_of, entry_of, next_step, state_of, storage_at
 from .terminal import BOLD, DIM, Printer, lately, local, stamp
 
 NODES = 60

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import os
 import re
 import shlex
-from collections.abc import Iterable
 
 from ..core import records as r
 from ..core.state import RunState
 from ..core.status import WorkflowStatus
-from ..engine.inspect import read
+from ..engine.inspect import hint, read
 from ..errors import WorkflowNotFoundError
 from ..home import near, open_storage
 from ..storage.base import RunEntry, Storage
@@ -63,12 +61,6 @@ def state_of(storage: Storage, entry: RunEntry) -> RunState:
     if not entry.live and state.status in (WorkflowStatus.PENDING, WorkflowStatus.RUNNING):
         state.handle(r.RunDetached(0.0, "its owner died"))
     return state
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about a name that is not there: a full stop, or what may have been meant."""
-    close = difflib.get_close_matches(name, [*known], 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else "."
 
 
 def command_of(*words: str) -> str:

@@ -18,11 +18,12 @@ from ..core.records import EventReceived
 from ..core.state import RunState
 from ..engine import events
 from ..engine.events import Receipt
+from ..engine.inspect import hint
 from ..storage.base import RunEntry, Storage
 from ..views import words
 from ..views.questions import OPEN, PAUSED, Question, label_of, question_of
 from .exits import CommandError, Exit
-from .place import entry_of, hint, next_step, state_of, storage_at
+from .place import entry_of, next_step, state_of, storage_at
 from .terminal import Printer
 
 FIRST_LOOK = 0.1

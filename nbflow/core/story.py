@@ -71,9 +71,17 @@ def _rows(records: list[r.Record], wanted: set[int]) -> list[Row]:
             named = isinstance(record, r.NodeRecord) and record.node == index
             kept = _kept(state, index, record) + _changed(state, index, index in marked)
             if named or kept or before.get(index) is not state.nodes[index].status:
-                rows.append(Row(number, moment(record), tell(record) + kept, state.nodes[index].status))
+                rows.append(Row(number, moment(record), _told(state, record) + kept, state.nodes[index].status))
                 last = index
     return rows
+
+
+def _told(state: RunState, record: r.Record) -> str:
+    """Return what a record says, with the name of the node that it speaks of: a person knows no numbers."""
+    said = tell(record)
+    if isinstance(record, r.RunFailed | r.NodesCalled) and record.node >= 0:
+        said = said.replace(f"node {record.node}", repr(state.nodes[record.node].node_id))
+    return said
 
 
 def _changed(state: RunState, index: int, marked: bool) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..core.graph import FORGOTTEN, NodeKind, is_gone
@@ -22,6 +24,21 @@ def not_found(workflow_id: str) -> WorkflowNotFoundError:
     """Return the error for an id that the storage does not know."""
     return WorkflowNotFoundError(
         workflow_id, f"No such workflow {workflow_id!r} in this storage; nbflow.list_all() shows what there is."
+    )
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about a name that is not there: a full stop, or what may have been meant."""
+    close = difflib.get_close_matches(name, [*known], 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def no_node(state: RunState, name: str, what: str = "node") -> ValueError:
+    """Return the error for a node that a run does not have, with the one that may have been meant."""
+    known = (node.node_id for node in state.nodes)
+    return ValueError(
+        f"No such {what} {name!r} in workflow {state.workflow_id!r}{hint(name, known)} "
+        f"nbflow.get_run({state.workflow_id!r}).to_dataframe() lists them."
     )
 
 
@@ -125,7 +142,7 @@ def task_metadata(state: RunState, task_id: str) -> Json:
     """Return what is recorded about a task. Raises ValueError for an unknown one."""
     index = state.index.get(task_id)
     if index is None:
-        raise ValueError(f"No such task_id {task_id!r} in workflow {state.workflow_id!r}.")
+        raise no_node(state, task_id, "task_id")
     node = state.nodes[index]
     code = state.codes.get(node.spec.code)
     options: Json = {

@@ -76,7 +76,7 @@ def stored_output(host: Host, workflow_id: str, task_id: str | None = None) -> A
     if task_id is not None:
         index = state.index.get(task_id)
         if index is None:
-            raise ValueError(f"No such task_id {task_id!r} in workflow {workflow_id!r}.")
+            raise inspect.no_node(state, task_id, "task_id")
         if state.nodes[index].status.finished:
             return inspect.stored_value(state, index, blobs)
         if state.nodes[index].status is NodeStatus.FAILED:

@@ -47,6 +47,14 @@ def test_the_story_of_a_grown_node_begins_when_it_was_grown() -> None:
     assert [row.what for row in rows(HISTORY, "a_1")] == ["attempt 2 returned a continuation", "attempt 1 succeeded"]
 
 
+def test_the_story_names_the_node_with_which_the_run_failed() -> None:
+    broke: list[r.Record] = [r.TaskFailed(0, ERROR, 3.0, 4.0), r.RunFailed(9.0, 0)]
+    told = story(
+        [*created(), *graph(task("a"), event("w")), r.RunStarted(2.0), r.WaitOpened(1, 1, 2.5, "k"), *broke], "w"
+    )
+    assert told[-1] == "#10 the run failed at 'a' -> pending"
+
+
 def test_the_story_goes_on_to_the_record_that_cannot_happen() -> None:
     told = story([*HISTORY, done(0)], "w")
     assert "this cannot happen: TaskSucceeded" in told[-1]

@@ -116,3 +116,21 @@ def test_progress_of_ten_thousand_tasks_costs_little() -> None:
     assert min(times) < 0.2
     run.send("go")
     run.result(20)
+
+
+def test_a_node_that_is_not_there_is_answered_with_the_one_that_may_have_been_meant() -> None:
+    flow = nf.Flow("nightly")
+
+    @flow.task
+    def report() -> int:
+        return 10
+
+    flow.run(workflow_id="w")
+    run = nf.get_run("w")
+    meant = r"'report' in workflow 'w'; did you mean 'report#1'\? nbflow.get_run\('w'\).to_dataframe\(\) lists them"
+    for look in (run.diff, run.logs, run.story):
+        with pytest.raises(ValueError, match=f"No such node {meant}"):
+            look("report")
+    for ask in (nf.get_output, nf.get_metadata):
+        with pytest.raises(ValueError, match=f"No such task_id {meant}"):
+            ask("w", task_id="report")
