@@ -60,7 +60,7 @@ class CodeBook:
         why = ""
         sealed: Sealed | None = None
         try:
-            sealed = seal(bare, lambda _: None, f"The code of task {task.name!r}")
+            sealed = seal(bare, lambda _: None, f"The code of task {task.name!r}", task.function)
             content = sealed.head
         except CheckpointError as error:
             # it runs all the same; only resume(id) in a fresh kernel cannot do without the cell

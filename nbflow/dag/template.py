@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import Any
 
 from ..core import masking
+from ..core.culprit import find_culprit
 from ..errors import CheckpointError
 from .fingerprint import fingerprint
 
@@ -41,8 +42,11 @@ class Sealed:
     """What tells a value that carries code from another one, since pickled code differs from kernel to kernel."""
 
 
-def seal(value: Any, find: Find, where: str) -> Sealed:
-    """Pickle a value now; nodes inside it, at any depth, become references. Raises CheckpointError."""
+def seal(value: Any, find: Find, where: str, subject: Any = None) -> Sealed:
+    """Pickle a value now; nodes inside it, at any depth, become references.
+
+    Raises CheckpointError, which names the part of the ``subject`` (the value itself) that cannot be pickled.
+    """
     import cloudpickle
 
     class Sealer(cloudpickle.Pickler):  # type: ignore[misc]
@@ -65,13 +69,25 @@ def seal(value: Any, find: Find, where: str) -> Sealed:
     try:
         Sealer(out, protocol=5, buffer_callback=keep).dump(value)
     except Exception as error:
-        raise CheckpointError(
-            f"{where} cannot be stored, so the run could not go on after a restart: {type(value).__name__}: {error}. "
-            "Make it inside the task, or pass what it is made of (a path, an address, parameters)."
-        ) from error
+        blamed = value if subject is None else subject
+
+        def trial(part: Any) -> None:
+            Sealer(io.BytesIO(), protocol=5, buffer_callback=lambda _: False).dump(part)
+
+        path, _, cause = find_culprit(blamed, trial, error)
+        raise _refused(where, blamed, path, cause) from error
     head = out.getvalue()
     masking.refuse(where, head, *buffers)
     return Sealed(head, buffers)
+
+
+def _refused(where: str, value: Any, path: str, cause: Exception) -> CheckpointError:
+    named = getattr(value, "__name__", type(value).__name__)
+    return CheckpointError(
+        f"{where} cannot be stored, so the run could not go on after a restart: {named}{path.removeprefix('value')}: "
+        f"{str(cause).rstrip('.')}. Make it inside the task, or pass what it is made of (a path, an address, "
+        "parameters)."
+    )
 
 
 def template(value: Any, find: Find, sealed: list[Sealed], where: str, depth: int = 0) -> Any:

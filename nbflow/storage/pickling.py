@@ -6,14 +6,13 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType
 from typing import Any
 
 import cloudpickle
 
+from nbflow.core.culprit import find_culprit, said_of
 from nbflow.errors import CheckpointError
-
-from .culprit import find_culprit
 
 PROTOCOL = 5
 Hook = Callable[[Any], Any]
@@ -57,13 +56,14 @@ def dump(value: Any, hook: Hook | None, *, in_band: int = 0) -> tuple[bytes, lis
         buffers.append(view)
         return False
 
+    if _goes_once(value):
+        # Pickle takes a map or a zip: but whoever has the value second would find it empty, and after a restart whole.
+        raise CheckpointError(f"{said_of('value', value, TypeError('nobody could have it twice'))}. {_remedy(value)}")
     try:
         return _dump(value, hook, stays_in_band), buffers
     except Exception as error:
         path, part, cause = find_culprit(value, lambda candidate: _dump(candidate, hook, _drop), error)
-        name = _name(part)
-        article = "an" if name[0] in "aeiou" else "a"
-        raise CheckpointError(f"{path} is {article} {name} and cannot be stored: {cause}. {_remedy(part)}") from error
+        raise CheckpointError(f"{said_of(path, part, cause)}. {_remedy(part)}") from error
 
 
 def load(head: bytes | bytearray, buffers: list[bytearray], hook: Hook | None, origin: str) -> Any:
@@ -108,20 +108,22 @@ def _dump(value: Any, hook: Hook | None, callback: Callable[[pickle.PickleBuffer
     return file.getvalue()
 
 
+def _goes_once(value: Any) -> bool:
+    """Tell whether a value is an iterator of Python's own, such as a generator, a map or a zip."""
+    kind = type(value)
+    return kind.__module__ in ("builtins", "itertools") and hasattr(kind, "__next__")
+
+
 def _drop(buffer: pickle.PickleBuffer) -> bool:
     return False
 
 
 def _remedy(part: Any) -> str:
-    if isinstance(part, (GeneratorType, AsyncGeneratorType)):
-        every = "list(...)" if isinstance(part, GeneratorType) else "[each async for each in ...]"
-        return f"It can be gone through only once: return {every} of it."
+    if isinstance(part, AsyncGeneratorType):
+        return "It can be gone through only once: return [each async for each in ...] of it."
+    if _goes_once(part):
+        return "It can be gone through only once: return list(...) of it."
     return (
         "Return what it is made of instead (a path, an address, parameters) and make it again where it is used; or say "
         "@task(checkpoint=False), which keeps the value in memory and runs the task again after a restart."
     )
-
-
-def _name(part: Any) -> str:
-    kind = type(part)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import json
+import threading
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbflow as nf
+from nbflow.dag.code import CodeBook
 from nbflow.dag.eager import load
 from nbflow.dag.template import fill, replace_sealed, template
 from nbflow.errors import CheckpointError
@@ -145,13 +148,24 @@ def test_large_arrays_travel_out_of_band_and_come_back_writable() -> None:
 
 
 def test_a_value_that_cannot_be_kept_names_its_argument() -> None:
-    import threading
-
     task = nf.task(lambda *args, **kwargs: 0, name="f")
     with pytest.raises(CheckpointError, match=r"Argument 2 of 'f'.*lock"):
         task.bind(1, [threading.Lock()])
     with pytest.raises(CheckpointError, match=r"Argument 'k' of 'f'\['a'\]"):
         task.bind(k={"a": threading.Lock()})
+    with pytest.raises(CheckpointError, match=r"Argument 1 of 'f' .* SimpleNamespace\.rows\[0\]: cannot pickle"):
+        task.bind(SimpleNamespace(rows=[threading.Lock()]))
+
+
+def test_code_that_cannot_be_kept_names_the_global_that_it_uses() -> None:
+    code = compile("def body():\n    return tracer", "cell", "exec")
+    names: dict[str, Any] = {"tracer": SimpleNamespace(lock=threading.Lock()), "__name__": "__main__"}
+    exec(code, names)
+    book = CodeBook()
+    book.key_of(nf.task(names["body"], name="query"))
+    (new,) = book.take_fresh()
+    assert "The code of task 'query' cannot be stored" in new.why
+    assert "body's global 'tracer'.lock: cannot pickle '_thread.lock' object. Make it" in new.why
 
 
 def test_sealed_values_are_replaced_by_their_stored_forms() -> None:

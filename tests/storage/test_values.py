@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import itertools
 import json
 import math
 import pickle
@@ -258,6 +259,23 @@ class Connection:
         self.lock = threading.Lock()
 
 
+LOCK = threading.Lock()
+
+
+def with_globals() -> Any:
+    code = compile("def body():\n    return [LOCK for _ in range(2)]", "cell", "exec")
+    names: dict[str, Any] = {"LOCK": LOCK, "__name__": "__main__"}
+    exec(code, names)
+    return names["body"]
+
+
+def deep() -> Any:
+    value: Any = LOCK
+    for place in range(30):
+        value = {f"a long name {place}": value}
+    return value
+
+
 def with_closure() -> Any:
     lock = threading.Lock()
     return lambda: lock
@@ -271,6 +289,7 @@ def with_closure() -> Any:
         ([1, (2, {"x": Connection()})], "value[1][1]['x'].lock is a _thread.lock"),
         (Order("x", [threading.Lock()]), "value.lines[0] is a _thread.lock"),  # type: ignore[list-item]
         (with_closure(), "value's variable 'lock' is a _thread.lock"),
+        (with_globals(), "value's global 'LOCK' is a _thread.lock"),
         (functools.partial(max, threading.Lock()), "value.args[0] is a _thread.lock"),
         (Connection().__init__, "value.__self__.lock is a _thread.lock"),
     ],
@@ -282,6 +301,14 @@ def test_what_cannot_be_stored_is_named_with_its_path_and_a_way_out(value: Any, 
     assert refusal.value.__cause__ is not None
 
 
+def test_a_long_path_is_shortened_in_its_middle() -> None:
+    with pytest.raises(CheckpointError) as refusal:
+        values.encode(deep(), MEMORY)
+    said = str(refusal.value).split(" is a _thread.lock and cannot be stored")[0]
+    assert said.startswith("value['a long name 29']['a long") and said.endswith("['a long name 0']")
+    assert " … " in said and len(said) < 220
+
+
 async def _numbers() -> AsyncIterator[int]:
     yield 1
 
@@ -290,10 +317,13 @@ async def _numbers() -> AsyncIterator[int]:
     ("value", "says"),
     [
         ((n for n in range(3)), r"value is a generator .* return list\(\.\.\.\) of it"),
+        (map(str, [1, 2]), r"value is a map .* return list\(\.\.\.\) of it"),
+        (zip([1], [2], strict=True), r"value is a zip .* return list\(\.\.\.\) of it"),
+        (itertools.count(), r"value is an itertools.count .* return list\(\.\.\.\) of it"),
         ([_numbers()], r"value\[0\] is an async_generator .* return \[each async for each in \.\.\.\] of it"),
     ],
 )
-def test_of_a_generator_it_is_said_how_to_return_what_it_yields(value: Any, says: str) -> None:
+def test_of_what_can_be_gone_through_once_it_is_said_how_to_return_what_it_yields(value: Any, says: str) -> None:
     with pytest.raises(CheckpointError, match=says):
         values.encode(value, MEMORY)
 

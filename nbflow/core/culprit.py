@@ -8,12 +8,32 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_DEPTH = 40
+LONGEST = 200
+"""Characters of a path; of a longer one the middle is left out."""
 MAX_TRIALS = 2000
 """Parts that are tried before the search ends with what it has."""
 
 
 def find_culprit(value: Any, pickle: Callable[[Any], Any], error: Exception) -> tuple[str, Any, Exception]:
     """Return (path, part, error) of the deepest part that ``pickle`` refuses, starting from ``value``."""
+    path, value, error = _search(value, pickle, error)
+    if len(path) > LONGEST:
+        path = f"{path[: LONGEST // 2]} … {path[-LONGEST // 2 :]}"
+    return path, value, error
+
+
+def said_of(path: str, part: Any, error: Exception) -> str:
+    """Return in words what ``find_culprit`` has found, up to the full stop, which is left out."""
+    name = _name(part)
+    return f"{path} is {'an' if name[0] in 'aeiou' else 'a'} {name} and cannot be stored: {str(error).rstrip('.')}"
+
+
+def _name(part: Any) -> str:
+    kind = type(part)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _search(value: Any, pickle: Callable[[Any], Any], error: Exception) -> tuple[str, Any, Exception]:
     path, trials, seen = "value", 0, {id(value)}
     for _ in range(MAX_DEPTH):
         for suffix, part in _parts(value):
@@ -57,10 +77,18 @@ def _parts_of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]
             yield f"'s variable {name!r}", cell.cell_contents
         except ValueError:
             pass  # not bound yet
-    for name in function.__code__.co_names:
+    for name in dict.fromkeys(_names(function.__code__)):
         if name in function.__globals__:
             yield f"'s global {name!r}", function.__globals__[name]
     yield from ((f"'s default {place}", part) for place, part in enumerate(function.__defaults__ or ()))
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """Return the names that a function looks up, and the functions inside it."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _names(inner)
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
