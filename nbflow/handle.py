@@ -109,17 +109,13 @@ class Run(FlowActs, MachineActs):
         try:
             self._show()
         except NbflowError as error:
-            print(self._unseen(error))
+            print(f"{self!r} cannot be shown. {error}")
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         try:
             return views.to_bundle(self._snapshot())
         except NbflowError as error:
-            return {"text/plain": self._unseen(error)}
-
-    def _unseen(self, error: NbflowError) -> str:
-        """Return what stands in a cell in the place of a run that cannot be read: deleted, damaged, or not signed."""
-        return f"{self!r} cannot be shown. {error}"
+            return {"text/plain": f"{self!r} cannot be shown. {error}"}
 
     def freeze(self) -> None:
         """Replace the live views of this run in the notebook by a still picture, which needs no kernel and no script.
@@ -243,9 +239,8 @@ class Run(FlowActs, MachineActs):
         >>> nf.get_run("greetings").logs("greet")
         'hello\\n'
         """
-        state = self.state
-        if node not in state.index:
-            raise inspect.no_node(state, node)
+        if node not in self.state.index:
+            raise inspect.no_node(self.state, node)
         live = self._host.runners.get(self.workflow_id)
         if live is not None:
             return live.logs.text(node)
@@ -261,12 +256,9 @@ class Run(FlowActs, MachineActs):
 
     def _snapshot(self) -> Snapshot:
         live = self._host.runners.get(self.workflow_id)
-        if live is None:
-            entry = self._host.storage.entry(self.workflow_id)
-            elsewhere = entry is not None and entry.live
+        if live is None or self._host.engine.inside:
+            elsewhere = live is None and inspect.is_live(self._host.storage, self.workflow_id)
             return views.Snapshot.of(self.state, self._host.clock.time(), elsewhere=elsewhere)
-        if self._host.engine.inside:
-            return views.Snapshot.of(self.state, self._host.clock.time())
         return self._host.engine.call(_snapshot, live)
 
     def __repr__(self) -> str:

@@ -52,6 +52,12 @@ def read(storage: Storage, workflow_id: str) -> RunState:
     return state
 
 
+def is_live(storage: Storage, workflow_id: str) -> bool:
+    """Tell whether some process runs a run."""
+    entry = storage.entry(workflow_id)
+    return entry is not None and entry.live
+
+
 def status_of(storage: Storage, entry: RunEntry) -> WorkflowStatus:
     """Return the status of a listed run: one that has not ended and has no live owner can be resumed."""
     status = WorkflowStatus(entry.status.get("status", "RESUMABLE"))
