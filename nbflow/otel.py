@@ -35,19 +35,34 @@ _ENDS = (
 def instrument(tracer_provider: TracerProvider | None = None) -> None:
     """Trace every run of this process from now on, with this provider or the global one. Idempotent.
 
-    Raises ImportError without the extra ``otel``.
+    The extra is OpenTelemetry's API, which alone shows nothing: spans go where the provider of its SDK sends them
+    (``pip install opentelemetry-sdk``, and the exporter of your collector). The global provider may be set later.
+    Raises ImportError without the extra, TypeError for what is no provider.
 
     >>> import nbflow as nf
     >>> from nbflow import otel
-    >>> otel.instrument()
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    >>> from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    >>> exporter = InMemorySpanExporter()  # ConsoleSpanExporter() prints, OTLPSpanExporter() sends to a collector
+    >>> provider = TracerProvider()
+    >>> provider.add_span_processor(SimpleSpanProcessor(exporter))
+    >>> otel.instrument(provider)
     >>> nf.run(nf.task(max, name="biggest").bind([1, 3, 2]))
     3
+    >>> exporter.get_finished_spans()[0].name
+    'task biggest'
     >>> otel.uninstrument()
     """
     try:
         from opentelemetry import trace
     except ImportError:
         raise ImportError("Tracing needs OpenTelemetry: pip install 'nbflow[otel]'.") from None
+    if tracer_provider is not None and not isinstance(tracer_provider, trace.TracerProvider):
+        raise TypeError(
+            f"otel.instrument() takes a TracerProvider of OpenTelemetry, not {tracer_provider!r}; where its spans go "
+            "is said to the provider: provider.add_span_processor(BatchSpanProcessor(exporter))."
+        )
     uninstrument()
     watchers.append(_Tracing(trace.get_tracer("nbflow", tracer_provider=tracer_provider)))
 
@@ -148,7 +163,7 @@ class _RunSpans:
         self._span.set_attribute("nbflow.status", status)
         outcome = self._runner.outcome
         error = None if outcome.cancelled() else outcome.exception()
-        if error is not None:
+        if error is not None and status != "RESUMABLE":  # to be let go is no failure
             self._failed(self._span, type(error).__name__)
         if status != "FAILED":  # the bodies of a failed run are awaited
             for node in [*self._open]:

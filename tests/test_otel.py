@@ -149,6 +149,20 @@ def test_a_run_that_is_canceled_or_let_go_leaves_no_span_open(traced: Traced) ->
     assert sorted(map(str, ends)) == ["CANCELED", "RESUMABLE"]
 
 
+def test_to_be_let_go_is_no_failure(traced: Traced) -> None:
+    run = nf.run_async(nf.wait_for_event("never"), workflow_id="let-go")
+    run.detach()
+    (span,) = until(lambda: traced.spans().get("run wait_for_never"))
+    assert span.status.is_unset and "error.type" not in (span.attributes or {})
+
+
+def test_what_is_no_provider_is_refused_and_tracing_goes_on(traced: Traced) -> None:
+    with pytest.raises(TypeError, match=r"takes a TracerProvider .*add_span_processor"):
+        otel.instrument("http://localhost:4317")  # type: ignore[arg-type]
+    assert nf.run(add.bind(1, 2)) == 3
+    assert len(traced.spans()["task add"]) == 1
+
+
 def test_restored_tasks_are_not_traced_again(traced: Traced) -> None:
     gate = add.bind(nf.wait_for_event("go"), add.bind(1, 2))
     run = nf.run_async(gate, workflow_id="twice")

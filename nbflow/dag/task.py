@@ -211,8 +211,8 @@ def _cache(task: str, wanted: Any) -> bool | str | float:
     """Return whether and for how long results may be used again. Raises ValueError."""
     if isinstance(wanted, timedelta) and wanted > timedelta(0):
         return wanted.total_seconds()
-    if isinstance(wanted, bool) or wanted == IN_RUN:
-        return wanted  # type: ignore[no-any-return]
+    if isinstance(wanted, bool) or (isinstance(wanted, str) and wanted == IN_RUN):
+        return wanted
     raise ValueError(
         f"cache of task {task!r} must be True (any run), 'run' (the same run), a positive timedelta (any run, not "
         f"older than that) or False, not {wanted!r}."

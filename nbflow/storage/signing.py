@@ -82,9 +82,9 @@ class Seal(NamedTuple):
         """Raise SignatureError unless the data was signed for this place, with this key."""
         if not self.signer.check(self.what, data, mac):
             raise SignatureError(
-                f"{self.where} holds something that was not signed for this place with your key: somebody else "
-                "changed, moved or wrote it, and nothing of it was loaded. Take the folder from a backup, or give the "
-                f"key it was signed with in {KEY_VARIABLE}."
+                f"{self.where} is not signed with the key that is here, or somebody changed or moved it since: nothing "
+                f"of it was loaded. If it is from another machine, set {KEY_VARIABLE} to the content of the "
+                "signing-key there. If it is from this one, take the folder from a backup."
             )
 
 

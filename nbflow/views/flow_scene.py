@@ -37,7 +37,7 @@ def scene_of_flow(state: RunState) -> Scene:
         if source not in places:
             places[source] = len(stations)
             acted = any(flow.fired.get(each["rule"], 0) for each in view["edges"] if _plain(each["key"]) == source)
-            stations.append(_key(source, came.get(source, int(acted))))
+            stations.append(_key(source, came.get(source, int(acted)), state.status))
         links.append(_link(flow, edge, places))
     panels = (_tasks(view["tasks"], state.status is WorkflowStatus.RUNNING), _events(view["events"]))
     return Scene(tuple(stations), tuple(links), panels)
@@ -46,6 +46,8 @@ def scene_of_flow(state: RunState) -> Scene:
 def _task(state: RunState, task: Json) -> Station:
     latest = task["executions"][-1] if task["executions"] else {}
     code = _CODES.get(task["status"], "p")
+    if state.status is WorkflowStatus.CANCELED and code in "pqry":
+        code = "x"
     row = NodeRow(
         code,
         latest.get("started") or None,
@@ -67,8 +69,11 @@ def _plain(key: str) -> str:
     return key[1:].partition("'")[0] if key[:1] == "'" else key
 
 
-def _key(key: str, count: int) -> Station:
-    row = NodeRow("s" if count else "e", note=f"came {count} times" if count > 1 else "" if count else "has not come")
+def _key(key: str, count: int, status: WorkflowStatus | None) -> Station:
+    # nothing waits for a key in a run that nobody runs
+    open_code = "e" if status in (None, WorkflowStatus.RUNNING) else "x" if status is WorkflowStatus.CANCELED else "p"
+    note = f"came {count} times" if count > 1 else "" if count else "has not come"
+    row = NodeRow("s" if count else open_code, note=note)
     return Station(words.name(key), row, WAIT, facts={"Event": key, "Came": count})
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nbflow as nf
@@ -36,6 +38,12 @@ def test_ipython_completes_the_names() -> None:
     found = IPCompleter(namespace={"add": add})._default_arguments(add.options)
     assert {"max_retries", "timeout", "executor"} <= set(found)
     assert {"a", "b"} <= set(IPCompleter(namespace={})._default_arguments(add))
+
+
+@pytest.mark.parametrize("wish", ["yes", 5, None, np.array([1, 2]), timedelta(0)])
+def test_what_a_cache_may_be_is_said_to_who_wants_something_else(wish: Any) -> None:
+    with pytest.raises(ValueError, match=r"cache of task 'one' must be True \(any run\), 'run'"):
+        nf.task(lambda: 1, name="one", cache=wish)
 
 
 def test_a_name_that_is_none_is_still_refused() -> None:

@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from nbflow.core.records import RunCanceled
 from nbflow.core.rules import FlowDefined, RulesEvaluated
 from nbflow.core.state import RunState
 from nbflow.rules import Flow, MeetAll, Operator, TaskAction, TaskStatus
 from nbflow.views.flow import flow_view, why
+from nbflow.views.flow_scene import scene_of_flow
 from tests.rules.play import Player
 
 
@@ -94,3 +96,14 @@ def test_a_task_that_is_gone_is_not_shown() -> None:
     played.put(FlowDefined(0, tasks, {}, 6.0))
     view = flow_view(played.state)
     assert view is not None and [each["name"] for each in view["tasks"]] == ["first", "after", "join"]
+
+
+def test_when_a_run_is_canceled_nothing_of_it_waits_any_more() -> None:
+    played = player()
+    played.send("left")
+    played.pump()
+    played.state.handle(RunCanceled(9.0))
+    scene = scene_of_flow(played.state)
+    assert {station.label: station.row.code for station in scene.stations} == {
+        "first": "x", "after": "x", "join": "x", "mend": "x", "left": "s", "right": "x",
+    }  # fmt: skip
