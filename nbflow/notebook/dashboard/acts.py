@@ -38,10 +38,10 @@ def answer(host: Host, ask_id: str, payload: Json) -> Receipt:
     node = _asking(read(host.storage, workflow_id), token)
     if node is None or node.wait is None:
         return Receipt("closed", GONE)
+    entry = host.storage.entry(workflow_id)  # before: its owner may take the answer and come to its end at once
     said = events.leave(host.storage, workflow_id, node.wait.key, payload, f"{node.node_id}:{token}:answer", user())
     if said.status not in ("queued", "duplicate"):
         return said
-    entry = host.storage.entry(workflow_id)
     reason = BEFORE if said.status == "duplicate" else TAKEN if entry is not None and entry.live else KEPT
     return Receipt(said.status, reason, said.id, said.node)
 
