@@ -122,6 +122,22 @@ def test_a_node_opens_its_details_and_the_kernel_is_asked_once(page: Open) -> No
     expect(drawer).to_be_hidden()
 
 
+def test_in_a_small_run_the_error_of_a_task_is_in_sight_when_its_details_open(page: Open) -> None:
+    scene = {
+        "topo": scenes.topology([("load", "task", 1), ("report", "task", 1)], [(0, 1)]),
+        "st": "fk",
+        "rows": {"0": [scenes.T0, scenes.T0 + 1, 1, None, None, "ValueError: 3 levels", None]},
+        "run": {"name": "r", "id": "1", "state": "failed", "t0": scenes.T0},
+    }
+    view = page(scene, reduced_motion="reduce")
+    view.find("[data-t=table]").click()
+    view.find(".trow").first.click()
+    view.message(t="detail", i=0, d={"error": {"type": "ValueError", "message": "3 levels", "traceback": "Traceback:"}})
+    drawer, error = view.find(".drawer").bounding_box(), view.find(".drawer .errline").bounding_box()
+    assert drawer is not None and error is not None
+    assert error["y"] + error["height"] < drawer["y"] + drawer["height"]
+
+
 def test_the_details_of_a_stack_show_its_members_and_first_failures(page: Open) -> None:
     view = page(scenes.running())
     view.find(".nd").nth(4).click()
