@@ -240,6 +240,8 @@ def wait(runs: Iterable[Run], *, num_returns: int = 1, timeout: float | None = N
     """
     default_host().engine.refuse_inside()
     waiting = list(runs)
+    if unfit := [each for each in waiting if not isinstance(each, Run)]:
+        raise TypeError(f"wait takes what run_async returns, not {unfit[0]!r}.")
     if not 0 < num_returns <= len(waiting):
         raise ValueError(f"num_returns must be between 1 and the number of runs ({len(waiting)}), not {num_returns}.")
     for each in waiting:

@@ -120,7 +120,7 @@ def get_metadata(workflow_id: str, task_id: str | None = None) -> dict[str, Any]
     try:
         state, status = found.state, found.status
     except WorkflowError:
-        raise ValueError(f"No such workflow_id {workflow_id!r}.") from None
+        raise ValueError(f"No such workflow_id {workflow_id!r}; nbflow.list_all() shows what there is.") from None
     return inspect.run_metadata(state, status) if task_id is None else inspect.task_metadata(state, task_id)
 
 
@@ -148,7 +148,7 @@ def get_progress(workflow_id: str) -> dict[str, Any]:
     try:
         return inspect.run_progress(found.state, found.status, {})
     except WorkflowError:
-        raise ValueError(f"No such workflow_id {workflow_id!r}.") from None
+        raise ValueError(f"No such workflow_id {workflow_id!r}; nbflow.list_all() shows what there is.") from None
 
 
 class Output:

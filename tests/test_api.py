@@ -144,6 +144,11 @@ def test_wait_returns_who_has_ended() -> None:
             nf.wait(runs, num_returns=number)
 
 
+def test_wait_takes_runs() -> None:
+    with pytest.raises(TypeError, match="what run_async returns, not 1"):
+        nf.wait([1])  # type: ignore[list-item]
+
+
 def test_many_threads_may_use_nbflow_for_the_first_time_at_once() -> None:
     nf.shutdown()
     nf.init(storage=MemoryStorage())
@@ -192,7 +197,7 @@ def test_what_a_run_shows_of_itself() -> None:
     assert list(table["node"]) == ["add", "add_1"]
     assert "add" in run.to_dot().source
     assert any("succeeded" in line for line in run.story("add_1"))
-    with pytest.raises(ValueError, match="no node 'x'"):
+    with pytest.raises(ValueError, match="No such node 'x'"):
         run.story("x")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,11 @@ def bind_inputs(root: Node[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
     """Return the value of each InputNode of a graph. Raises KeyError, IndexError, or TypeError when there is none."""
     inputs = [node for node in collect(root) if isinstance(node, InputNode)]
     if not inputs and (args or kwargs):
-        raise TypeError("run() got arguments, but the graph has no InputNode: bind them, or use nbflow.InputNode().")
+        given = ", ".join([*map(reprlib.repr, args), *(f"{name}=" for name in kwargs)])
+        raise TypeError(
+            f"run() got {given}, which is none of its options (workflow_id=, metadata=, takeover=, on_change=, "
+            "existing=, cleanup=), and the graph has no InputNode: bind arguments, or use nbflow.InputNode()."
+        )
     found = {id(node): node._resolve(args, kwargs) for node in inputs}
     if any(Node(VALUE, None, (value,), {})._deps for value in found.values()):
         raise TypeError("An input of run() must be a value, not a node: bind the node in place of the InputNode.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import FunctionType
 from typing import Any, ClassVar, NamedTuple
 
 from ..core.graph import NodeKind
@@ -146,7 +149,9 @@ class KeyListener(InboxListener):
 
 
 class TimerListener(InboxListener):
-    """Wait for a moment in UTC seconds. The moment is journaled: a restart does not begin to count anew.
+    """Wait for a moment: UTC seconds, or a datetime with a time zone.
+
+    The moment is journaled: a restart does not begin to count anew.
 
     >>> import nbflow as nf
     >>> import time
@@ -155,9 +160,9 @@ class TimerListener(InboxListener):
 
     quick = True
 
-    def wait(self, node_id: str, now: float, timestamp: float) -> Wait:
+    def wait(self, node_id: str, now: float, timestamp: float | datetime) -> Wait:
         """Return a wait that ends at ``timestamp``."""
-        return Wait(deadline=float(timestamp), has_fallback=True)
+        return Wait(deadline=_moment(timestamp), has_fallback=True)
 
 
 class SleepListener(InboxListener):
@@ -165,9 +170,30 @@ class SleepListener(InboxListener):
 
     quick = True
 
-    def wait(self, node_id: str, now: float, duration: float) -> Wait:
+    def wait(self, node_id: str, now: float, duration: float | timedelta) -> Wait:
         """Return a wait that ends ``duration`` seconds from now."""
-        return Wait(deadline=now + float(duration), has_fallback=True)
+        return Wait(deadline=now + _seconds(duration), has_fallback=True)
+
+
+def _moment(given: Any) -> float:
+    if isinstance(given, datetime) and given.tzinfo is not None:
+        return given.timestamp()
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "TimerListener takes a moment: UTC seconds, as time.time() + 60, or a datetime with a time zone, as "
+            f"datetime(2026, 12, 24, 18, tzinfo=UTC), not {given!r}."
+        ) from None
+
+
+def _seconds(given: Any) -> float:
+    if isinstance(given, timedelta):
+        return given.total_seconds()
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise TypeError(f"sleep takes seconds or a timedelta, not {given!r}.") from None
 
 
 def wait_for_event(listener: type[EventListener] | str, *args: Any, **kwargs: Any) -> Node[Any]:
@@ -189,23 +215,45 @@ def wait_for_event(listener: type[EventListener] | str, *args: Any, **kwargs: An
     if isinstance(listener, str):
         if not listener:
             raise ValueError("The key of an event must not be empty.")
+        if args or not kwargs.keys() <= {"timeout", "default"}:
+            wrong = ", ".join([*map(repr, args), *(f"{name}=" for name in kwargs.keys() - {"timeout", "default"})])
+            raise TypeError(f"wait_for_event({listener!r}) takes timeout= and default=, not {wrong}.")
         return _bind(KeyListener, f"wait_for_{listener}"[:255], (listener, *args), kwargs)
     if not (isinstance(listener, type) and issubclass(listener, EventListener)):
         raise TypeError(
             f"wait_for_event takes a subclass of EventListener (the class, not an instance) or a key, not {listener!r}."
         )
+    _check_arguments(listener, args, kwargs)
     listener.check(*args, **kwargs)
     return _bind(listener, listener.node_name(*args, **kwargs), args, kwargs)
 
 
-def sleep(duration: float) -> Node[None]:
-    """Return a node that is done ``duration`` seconds after the run comes to it; a restart does not start it anew.
+def sleep(duration: float | timedelta) -> Node[None]:
+    """Return a node that is done ``duration`` (seconds, or a timedelta) after the run comes to it.
+
+    A restart does not start it anew.
 
     >>> import nbflow as nf
     >>> nf.run(nf.sleep(0.01)) is None
     True
     """
     return _bind(SleepListener, "sleep", (duration,), {})
+
+
+def _check_arguments(listener: type[EventListener], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise TypeError where arguments do not fit: here, in the user's cell, and not when the wait opens."""
+    inbox = issubclass(listener, InboxListener)
+    method = inspect.getattr_static(listener, "wait" if inbox else "poll_for_event")
+    if not isinstance(method, FunctionType):
+        return  # what wraps it may take anything
+    signature = inspect.signature(method)
+    given_by_us = 3 if inbox else 1  # self, and node_id and now
+    try:
+        signature.bind(*(None,) * given_by_us, *args, **kwargs)
+    except TypeError as error:
+        own = [part.replace(annotation=part.empty) for part in signature.parameters.values()][given_by_us:]
+        shown = signature.replace(parameters=own, return_annotation=signature.empty)
+        raise TypeError(f"{listener.__name__}{shown} cannot be bound: {error}.") from None
 
 
 def _bind(listener: type[EventListener], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Node[Any]:

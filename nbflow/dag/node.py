@@ -140,6 +140,12 @@ class Node(Generic[T]):
             "Pass the node to a task that loops, or use task.map(node)."
         )
 
+    def __getitem__(self, key: Any) -> Any:
+        raise TypeError(
+            f"The value of node {self._name!r} is not there before the run, so no part of it can be taken. "
+            "Pass the node to a task that takes the part: nbflow.task(lambda value: value[0]).bind(node)."
+        )
+
     def __bool__(self) -> bool:
         raise TypeError(
             f"The value of node {self._name!r} is not there before the run, so it has no truth value. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -73,7 +74,13 @@ class Task(Generic[P, R]):
         """
         if any(isinstance(part, Node) for part in iterables):
             return Task(_Mapper(self), name=f"{self.name}_map").bind(iterables, kwargs)
-        nodes = [self.bind(*items, **kwargs) for items in zip(*iterables, strict=False)]
+        try:
+            each = zip(*iterables, strict=False)
+        except TypeError:
+            raise TypeError(
+                f"{self.name}.map takes iterables, as {self.name}.map([1, 2]); it got {reprlib.repr(iterables)}."
+            ) from None
+        nodes = [self.bind(*items, **kwargs) for items in each]
         if nodes:
             group = f"{self.name}-{nodes[0]._serial}"
             for node in nodes:

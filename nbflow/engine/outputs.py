@@ -103,7 +103,7 @@ async def output(host: Host, workflow_id: str, task_id: str | None) -> Any:
     try:
         return await _output(host, workflow_id, task_id)
     except WorkflowNotFoundError:
-        raise ValueError(f"No such workflow {workflow_id!r}.") from None
+        raise ValueError(str(inspect.not_found(workflow_id))) from None
     except WorkflowCancellationError as error:
         raise ValueError(f"Workflow {workflow_id!r} is canceled.") from error
     except WorkflowNotResumableError as error:

@@ -100,7 +100,8 @@ def resolve(spec: Any = None) -> Executor:
     if isinstance(spec, Executor) and not isinstance(spec, type):
         return spec
     choices = ", ".join(f'"{name}"' for name in _BY_NAME)
+    named = f" A name of yours comes by nbflow.init(executors={{{spec!r}: pool}})." if isinstance(spec, str) else ""
     raise ValueError(
         f"executor={spec!r} is not an executor. Give one of {choices}, any concurrent.futures executor, "
-        "a Dask client, or an object with submit, stop, close, name and same_process."
+        f"a Dask client, or an object with submit, stop, close, name and same_process.{named}"
     )

@@ -84,6 +84,10 @@ def test_inputs_are_found_by_place_and_by_name() -> None:
         bind_inputs(root, (), {"name": 2})
     with pytest.raises(KeyError, match="name"):
         bind_inputs(root, (1,), {})
+    with pytest.raises(
+        TypeError, match=r"run\(\) got workfow_id=, which is none of its options \(workflow_id=, .*InputNode"
+    ):
+        bind_inputs(root_of(f.bind()), (), {"workfow_id": "w"})
     with pytest.raises(TypeError, match="no InputNode"):
         bind_inputs(root_of(f.bind()), (1,), {})
     with pytest.raises(TypeError, match="not a node"):

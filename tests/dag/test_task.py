@@ -119,6 +119,10 @@ def test_a_node_is_no_value_and_says_so() -> None:
     node = add.bind(1)
     with pytest.raises(TypeError, match="cannot be iterated"):
         list(node)
+    with pytest.raises(TypeError, match=r"no part of it can be taken.*\.bind\(node\)"):
+        nf.task(lambda: (1, 2), name="split").bind()[0]
+    with pytest.raises(TypeError, match=r"split\.map takes iterables, as split\.map\(\[1, 2\]\); it got \(5,\)"):
+        nf.task(lambda x: x, name="split").map(5)
     with pytest.raises(TypeError, match="no truth value"):
         bool(node)
     with pytest.raises(TypeError, match="cannot be pickled"):

@@ -182,7 +182,7 @@ def test_a_wait_that_catches_gives_a_pair(clock: VirtualClock) -> None:
         caught("late", timeout=5, default="nobody"),
         caught("gone", task_id="gone"),
         caught(nf.ButtonListener, "Ask?"),
-        caught(nf.ButtonListener, "Wrong?", [], task_id="wrong"),
+        caught(nf.FormListener, "Wrong?", task_id="wrong"),
     ]
     run = nf.run_async(waits, workflow_id="w")
     until(lambda: run.state.counts["waiting"] == 5)
