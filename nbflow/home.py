@@ -181,6 +181,8 @@ def open_storage(
 
     ``options`` are those of an object store. Raises ValueError, StorageError, ModuleNotFoundError without obstore.
     """
+    if sign is not None and not isinstance(sign, bool):
+        raise TypeError(f"sign must be True or False, not {sign!r}.")
     if where is not None and not isinstance(where, (str, os.PathLike)):
         if sign is not None:
             raise ValueError(f"sign={sign}: say it to the storage itself, such as FolderStorage(path, sign={sign}).")

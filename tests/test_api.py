@@ -87,6 +87,12 @@ def test_init_refuses_what_makes_no_sense(folder: Path) -> None:
         nf.init(storage=MemoryStorage())
 
 
+def test_sign_is_yes_or_no(folder: Path) -> None:
+    nf.shutdown()
+    with pytest.raises(TypeError, match="sign must be True or False, not 'no'"):
+        nf.init(sign="no")  # type: ignore[arg-type]
+
+
 def test_shutdown_may_be_called_at_any_time() -> None:
     nf.shutdown()
     nf.shutdown()

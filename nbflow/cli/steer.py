@@ -129,7 +129,7 @@ class Progress:
         text = words.counted(counts)
         if text and text != self._said:
             self._said = text
-            code = next((code for code in "fwr" if counts.get(code)), "s")
+            code = next((code for code in "fwreyqp" if counts.get(code)), "s")
             self._out.line(f"{self._out.state(code, LOOKS[code].glyph)} {words.name(runner.workflow_id)}: {text}")
 
 

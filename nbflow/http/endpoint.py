@@ -47,13 +47,11 @@ class Endpoint:
         self, host: Host, port: int = 0, address: str = "127.0.0.1", *, hosts: Iterable[str] = (),
         public_url: str | None = None, rate: float = RATE,
     ) -> None:  # fmt: skip
-        from tornado.netutil import bind_sockets  # the lazy place: who needs no endpoint does not load tornado
-
         self.token = key.token_of(host.storage)
         self._names = tuple(hosts)
         self.settings = {"host": address, "hosts": self._names, "public_url": public_url, "rate": rate}
         self._host = host
-        self._sockets = bind_sockets(port, None if address in ANYWHERE else address, family=_family(address))
+        self._sockets = _listening(port, address)
         self.port: int = self._sockets[0].getsockname()[1]
         name = socket.gethostname() if address in ANYWHERE else address
         local = f"http://{f'[{name}]' if ':' in name else name}:{self.port}"
@@ -245,6 +243,22 @@ def _forget_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+def _listening(port: int, address: str) -> list[socket.socket]:
+    """Return sockets that listen. Raises ValueError for a port that none can have, OSError for one that is not free."""
+    from tornado.netutil import bind_sockets  # the lazy place: who needs no endpoint does not load tornado
+
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port must be a number up to 65535, or 0 for a free one, not {port}.")
+    try:
+        return bind_sockets(port, None if address in ANYWHERE else address, family=_family(address))
+    except OSError as error:
+        where = f"port {port} of {address or 'this machine'}"
+        said = (
+            f"HTTP cannot listen at {where}: {error.strerror}. Give another port, or 0 for a free one; or another host."
+        )
+        raise OSError(error.errno, said) from error
 
 
 def _family(address: str) -> socket.AddressFamily:

@@ -114,6 +114,14 @@ def test_a_run_goes_on_to_its_end_and_its_value_is_printed(nbflow: Shell, storag
     assert nbflow.real("resume", "slow", "--json").json == {"run": "slow", "status": "SUCCESSFUL", "value": "42"}
 
 
+def test_what_has_not_begun_has_no_tick_in_the_lines_of_progress(nbflow: Shell, storage: Path) -> None:
+    program(storage, 'nf.run_async(nf.wait_for_event("go"), workflow_id="waits").detach()')
+    nbflow("send", "waits", "go")
+    lines = nbflow.real("resume", "waits").err.splitlines()
+    assert lines[-1] == "✓ waits: 1 done"
+    assert all("✓" not in line for line in lines[:-1]), lines
+
+
 def test_a_run_that_fails_says_where_and_what_to_type(nbflow: Shell, storage: Path) -> None:
     program(storage, SLOW)
     nbflow("send", "slow", "go", "--text", "no number")

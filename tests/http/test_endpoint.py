@@ -36,6 +36,14 @@ def test_an_endpoint_is_on_this_machine_only_and_shows_no_token(endpoint: Endpoi
     assert endpoint.token not in repr(endpoint) and endpoint.url in repr(endpoint)
 
 
+def test_where_nobody_can_listen_it_is_said_what_else_to_give(endpoint: Endpoint) -> None:
+    host = nf.home.default_host()
+    with pytest.raises(OSError, match=rf"port {endpoint.port} of 127.0.0.1: .*Give another port, or 0 for a free one"):
+        Endpoint(host, endpoint.port)
+    with pytest.raises(ValueError, match="port must be a number up to 65535, or 0 for a free one, not 99999"):
+        Endpoint(host, 99999)
+
+
 def test_the_token_is_256_bits_in_a_file_of_its_owner_and_outlives_a_restart(endpoint: Endpoint, folder: Path) -> None:
     file = folder / key.FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
