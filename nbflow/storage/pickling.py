@@ -19,6 +19,16 @@ Hook = Callable[[Any], Any]
 _CODE_MARKS = (b"_make_function", b"_make_skel_class", b"_make_skel_enum", b"CodeType")
 
 
+class _Bytes:
+    """What pickle says for bytes that lie beside it; by itself it would copy them."""
+
+    def __reduce__(self) -> Any:
+        return bytes, (pickle.PickleBuffer(b""),)
+
+
+_BYTES = pickle.dumps(_Bytes(), PROTOCOL, buffer_callback=lambda _: False)
+
+
 class _HookedPickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: io.BytesIO, hook: Hook, **options: Any) -> None:
         super().__init__(file, **options)
@@ -56,6 +66,8 @@ def dump(value: Any, hook: Hook | None, *, in_band: int = 0) -> tuple[bytes, lis
         buffers.append(view)
         return False
 
+    if type(value) is bytes and len(value) > in_band and (hook is None or hook(value) is None):
+        return _BYTES, [memoryview(value)]
     if _goes_once(value):
         # Pickle takes a map or a zip: but whoever has the value second would find it empty, and after a restart whole.
         raise CheckpointError(f"{said_of('value', value, TypeError('nobody could have it twice'))}. {_remedy(value)}")

@@ -181,15 +181,25 @@ def test_a_table_comes_back_equal(blobs: RunJournal) -> None:
     assert stored["lib"] == f"pandas {pd.__version__}"
 
 
-def test_a_large_array_is_never_copied_on_its_way_to_the_disk(blobs: RunJournal) -> None:
-    array = np.zeros(8_000_000)
+@pytest.mark.parametrize("value", [np.zeros(8_000_000), bytes(64_000_000)], ids=["array", "bytes"])
+@pytest.mark.parametrize("hook", [None, lambda part: None], ids=["plain", "with references"])
+def test_a_large_value_is_never_copied_on_its_way_to_the_disk(value: Any, hook: Any, blobs: RunJournal) -> None:
     tracemalloc.start()
     try:
-        stored = values.encode(array, blobs)
+        stored = values.encode(value, blobs, persistent_id=hook)
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
-    assert stored["size"] > array.nbytes
+    assert stored["size"] > 64_000_000
+    again = values.decode(stored, blobs, persistent_load=hook)
+    assert type(again) is type(value) and bytes(again) == bytes(value)
+
+
+def test_bytes_that_a_reference_stands_for_are_not_stored() -> None:
+    large = bytes(100_000)
+    stored = values.encode(large, MEMORY, persistent_id=lambda part: "ref" if part is large else None)
+    assert "blob" not in stored
+    assert values.decode(stored, MEMORY, persistent_load={"ref": large}.__getitem__) is large
 
 
 def test_a_blob_that_was_changed_is_not_loaded(folder: FolderStorage, blobs: RunJournal, tmp_path: Any) -> None:
