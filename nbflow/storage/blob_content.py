@@ -39,18 +39,25 @@ def blob_pieces(head: Json, buffers: Sequence[Any]) -> Iterator[memoryview]:
         end = offset + view.nbytes
 
 
-def write_content(calls: OS, fd: int, pieces: Iterable[memoryview], start: int = 0) -> str:
-    """Write the content of a value from byte ``start`` on, where the file ends; return its sha256.
+def write_content(calls: OS, fd: int, pieces: Iterable[memoryview], start: int = 0, front: bytes = b"") -> str:
+    """Write the content of a value from byte ``start`` on, behind what comes in ``front`` of it; return its sha256.
 
-    The disk takes it while it is hashed.
+    The file ends before the front. The disk takes the content while it is hashed.
     """
-    digest = hashlib.sha256()
+    digest, small = hashlib.sha256(), bytearray(front)
     for piece in pieces:
-        write_all(calls, fd, piece)
-        if piece.nbytes >= BESIDE:
-            calls.begin_sync(fd, start, piece.nbytes)
+        if len(small) + piece.nbytes < BESIDE:
+            small += piece
+        else:
+            write_all(calls, fd, small)
+            small.clear()
+            write_all(calls, fd, piece)
+            if piece.nbytes >= BESIDE:
+                calls.begin_sync(fd, start, piece.nbytes)
         digest.update(piece)
         start += piece.nbytes
+    if small:
+        write_all(calls, fd, small)
     return digest.hexdigest()
 
 

@@ -86,6 +86,11 @@ class FolderBlobs:
         if self._pack is not None:
             self._pack.close()
 
+    def rest(self) -> None:
+        """Keep no file open for what is stored next, when nothing was stored since the last call."""
+        if self._pack is not None:
+            self._pack.rest()
+
     def share(self, source: RunPlace, names: Collection[str]) -> None:
         """Take over large values of another run, durably; what can be linked is not copied.
 

@@ -135,6 +135,7 @@ class FolderRun:
         if not journal.healthy:
             return
         self._beats += 1
+        self._blobs.rest()
         with storage_errors(f"run {self.workflow_id!r}"):
             if self._ownership.beat() and self._beats % THOROUGH:
                 return  # who takes a run over puts its own claim there, once it has made its segment

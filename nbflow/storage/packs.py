@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .blob_content import PAGE, SLICE, write_content
 from .frames import Frame, decode_frame, encode_frame
-from .os_calls import CREATE_NEW, OS, READ_ONLY, discard, write_all
+from .os_calls import CREATE_NEW, OS, READ_ONLY, discard
 
 SUFFIX = ".nbp"
 HEADER = 256
@@ -45,7 +45,7 @@ class Pack:
         self._calls = calls
         self._folder = folder
         self._turn = threading.Lock()
-        self._closed = False
+        self._closed = self._used = False
         self._fd = -1
         self._end = 0
         self._last = self.path = ""
@@ -75,6 +75,16 @@ class Pack:
         with self._turn:
             self._release()
 
+    def rest(self) -> None:
+        """End the file when nothing was stored since the last call: who only waits keeps none open."""
+        if self._turn.acquire(blocking=False):
+            try:
+                if not self._used:
+                    self._finish()
+                self._used = False
+            finally:
+                self._turn.release()
+
     def close(self) -> None:
         """Take no value any more. Idempotent."""
         with self._turn:
@@ -89,10 +99,10 @@ class Pack:
             self._finish()
         if self._fd < 0:
             self._begin()
+        self._used = True
         front = self._front(size)
-        write_all(calls, self._fd, front)
         start = self._end + len(front)
-        sha256 = write_content(calls, self._fd, pieces, start)
+        sha256 = write_content(calls, self._fd, pieces, start, front)
         if sha256 in self._spots:
             calls.truncate(self._fd, self._end)
         else:

@@ -71,21 +71,19 @@ def seconds(call: Callable[[], Any]) -> float:
 def throughput(folder: Path, work: list[tuple[str, int]], repeat: int, peers: list[Peer]) -> list[Row]:
     """Print and return steps a second of each shape.
 
-    The floor and nbflow take turns, so that what else the machine does hits both; of each the best turn counts, and a
-    share is that of the two best. A peer has one turn in a process of its own, after a small one to warm up.
+    The floor and nbflow take turns. What else the machine and its disk do hits both in one turn, so a share is that of
+    two neighbours, and the turn in the middle counts. A peer has one turn in a process of its own, after a small one to
+    warm up.
     """
     print(header())
     rows = []
     for shape, n, size in [*((shape, n, 0) for shape, n in work), ("chain", 100, MEGABYTE), ("fan-out", 100, MEGABYTE)]:
-        best = {"floor": 0.0, "async": 0.0, "sync": 0.0}
-        for turn in range(repeat * (LARGE_TURNS if size else 1)):
-            took = floor_seconds(folder / f"f{shape}{n}{size}{turn}", shape, n, size)
-            best["floor"] = max(best["floor"], n / took)
-            for kind in ("async", "sync"):
-                best[kind] = max(best[kind], n / nbflow_seconds(shape, kind, n, size))
         targets = {k: TARGETS[shape, n, size, k] for k in ("async", "sync") if (shape, n, size, k) in TARGETS}
-        floor = best.pop("floor")
-        row = Row(f"{shape} {n}{' x 1 MB' if size else ''}", floor, best, targets)
+        row = Row(f"{shape} {n}{' x 1 MB' if size else ''}", [], {"async": [], "sync": []}, targets)
+        for turn in range(repeat * (LARGE_TURNS if size else 1)):
+            row.floor.append(n / floor_seconds(folder / f"f{shape}{n}{size}{turn}", shape, n, size))
+            for kind, rates in row.turns.items():
+                rates.append(n / nbflow_seconds(shape, kind, n, size))
         for peer in peers if n <= PEERS_MOST else ():
             row.peers[peer.name] = peer.rate(folder / f"peer-{peer.name}", shape, n, size, PATIENCE)
         print(plain(row), flush=True)
@@ -194,7 +192,7 @@ def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes only")
-    parser.add_argument("--repeat", type=int, default=5, help="turns of each work, of which the best counts")
+    parser.add_argument("--repeat", type=int, default=7, help="turns of each work; the one in the middle counts")
     parser.add_argument("--peers", action="store_true", help="install the peers, and run them")
     parser.add_argument("--write-readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--table", action="store_true", help="the table only")

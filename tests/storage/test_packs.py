@@ -178,6 +178,19 @@ def test_a_full_pack_is_followed_by_another(run: FolderRun, monkeypatch: pytest.
     assert_there(run, stored, *range(6))
 
 
+def test_a_run_that_only_waits_keeps_no_pack_open(run: FolderRun) -> None:
+    def is_open() -> bool:
+        return str(pack_of(run)) in {os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()}
+
+    stored = put(run, 1)
+    run.heartbeat()
+    assert is_open()
+    run.heartbeat()
+    assert not is_open()
+    assert_there(run, [*stored, *put(run, 2)], 1, 2)
+    assert names(run) == [".nbp", ".nbp"]
+
+
 def test_a_very_large_value_and_one_that_finds_another_under_way_are_files(run: FolderRun) -> None:
     run.put_blob({}, [bytes(LARGEST)])
     assert names(run) == [".nbb"]
