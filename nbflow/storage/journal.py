@@ -169,6 +169,8 @@ def open_journal(
     ``salvage``: go on in front of the damage.
     Raises RunIsLive (unless ``takeover``), StorageDamaged, Fenced, OSError.
     """
+    if takeover and not salvage:
+        _refuse_unreadable(place)
     journal = None
     try:
         journal = _next_segment(place, ownership, takeover=takeover)
@@ -195,6 +197,13 @@ def open_journal(
         ownership.release()
         raise
     return journal, chain
+
+
+def _refuse_unreadable(place: RunPlace) -> None:
+    """Raise before anything is done what reading the run raises: its owner must not be stopped by who cannot go on."""
+    chain = read_chain(place.calls, place.folder, place.seals)
+    if chain.damage and place.calls.exists(place.folder):
+        refuse_damage(chain, place.workflow_id)
 
 
 def _next_segment(place: RunPlace, ownership: Ownership, *, takeover: bool) -> Journal:

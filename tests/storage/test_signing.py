@@ -88,6 +88,28 @@ def test_every_changed_byte_that_a_checksum_does_not_show_is_refused(signed: Fol
     assert numbers(signed) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("what", ["another key", "a damaged journal"])
+def test_who_cannot_read_a_run_does_not_take_it_from_its_owner(
+    what: str, signed: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = filled(signed, 3)
+    path = segment(signed, 1)
+    whole = path.read_bytes()
+    if what == "another key":
+        monkeypatch.setenv("NBFLOW_SIGNING_KEY", OTHER)
+    else:
+        damaged = bytearray(whole)
+        damaged[whole.index(b"\n", whole.index(b"\n") + 1) + 20] ^= 1  # in the second of three
+        path.write_bytes(damaged)
+    with pytest.raises(StorageError, match="run 'run'"):
+        FolderStorage(signed.url, sign=True).open_run("run", takeover=True)
+    path.write_bytes(whole)
+    monkeypatch.setenv("NBFLOW_SIGNING_KEY", KEY)
+    run.append([record(3)])
+    run.heartbeat()
+    assert numbers(signed) == [0, 1, 2, 3]
+
+
 def test_a_frame_of_another_run_of_another_place_and_of_an_earlier_life_is_refused(signed: FolderStorage) -> None:
     filled(signed, 3).close()
     path = segment(signed, 1)
