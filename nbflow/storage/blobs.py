@@ -211,22 +211,17 @@ class FolderBlobs:
         calls = self._place.calls
         try:
             calls.utime(path)
-            while True:
-                try:
-                    calls.link(path, to)
-                except FileExistsError:
-                    pass
-                else:
-                    return True
-                try:
-                    calls.utime(to)
-                    return True
-                except FileNotFoundError:  # it was just being removed
-                    pass
+            calls.link(path, to)
+        except FileExistsError:
+            try:
+                calls.utime(to)
+            except FileNotFoundError:  # it was just being removed
+                return self._link(path, to)
         except FileNotFoundError:
             raise
         except OSError:
             return False
+        return True
 
     def _copy(self, spot: Spot, sha256: str) -> None:
         """Make a file of what lies somewhere. Raises StorageDamaged, with nothing made, when it is something else."""

@@ -177,7 +177,10 @@ class Packs:
     def find(self, sha256: str) -> Spot | None:
         """Return where a value lies, None when it is in no pack. Raises OSError."""
         with self._turn:
-            indexes = [index for path in self.paths() if (index := self._index(path))]
+            paths = self.paths()
+            for gone in self._indexes.keys() - set(paths):
+                del self._indexes[gone]
+            indexes = [index for path in paths if (index := self._index(path))]
             named = (index.spots[sha256] for index in indexes if sha256 in index.spots)
             others = (spot for index in indexes for spot in index.nameless if name_of(self._calls, spot) == sha256)
             return next(named, None) or next(others, None)
