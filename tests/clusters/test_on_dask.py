@@ -185,7 +185,7 @@ def test_what_is_not_checkpointed_stays_and_is_fetched_when_the_engine_needs_it(
     here = nf.task(len, name="here", executor="thread")
     value = make.bind()
     assert nf.run([there.bind(value), here.bind(value)]) == [100_000, 100_000]
-    assert not [*folder.glob("runs/*/blobs/*.nbb")]
+    assert not [*folder.glob("runs/*/blobs/*")]
 
 
 @pytest.mark.crash

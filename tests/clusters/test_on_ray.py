@@ -132,7 +132,7 @@ def test_what_is_not_checkpointed_stays_and_is_fetched_when_the_engine_needs_it(
     value = make.bind()
     sizes = [nf.task(len, name="there").bind(value), nf.task(len, name="here", executor="thread").bind(value)]
     assert nf.run(sizes) == [100_000, 100_000]
-    assert not [*folder.glob("runs/*/blobs/*.nbb")]
+    assert not [*folder.glob("runs/*/blobs/*")]
 
 
 def test_one_workflow_on_all_of_them(joined: None, dask_address: str, folder: Path) -> None:

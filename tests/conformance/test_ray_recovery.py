@@ -283,7 +283,9 @@ def test_C117_a_damaged_value_is_noticed_and_named(folder: Path) -> None:
     nf.run(nf.task(lambda: np.ones(50_000), name="make").bind(), workflow_id="w")
     (blob,) = large_files(folder, 300_000)
     blob.chmod(0o600)
-    blob.write_bytes(blob.read_bytes()[:-1000])
+    content = bytearray(blob.read_bytes())
+    content[200_000] ^= 1
+    blob.write_bytes(content)
     restart(folder)
     with pytest.raises(StorageDamaged):
         nf.get_output("w")
