@@ -119,7 +119,7 @@ class Ends:
     def _leave(self, body: Body) -> bool:
         """Take a body out; False when it was stopped and its result must not count."""
         if body.slot is not None:
-            body.slot.leave()
+            body.slot.leave(at_once=True)
         if body.timer is not None:
             body.timer.cancel()
         if self.running.get(body.node) is not body:

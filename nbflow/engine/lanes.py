@@ -78,12 +78,12 @@ class Lane:
             self._ended, self._since = 0, now
         return self._ahead
 
-    def _leave(self, wide: int) -> None:
+    def _leave(self, wide: int, at_once: bool) -> None:
         self._take(wide, -1)
         self._ended += 1
         if self._line and not self._pumping:
             self._pumping = True
-            if self._queues:  # the next one gets the place, and the memory, of the one that has just left
+            if at_once and self._queues:  # the next one gets the place, and the memory, of the one that has just left
                 self._pump_and_rest()
             else:
                 self._loop.call_soon(self._pump_later)  # not at once: a line of inline bodies would be a recursion
@@ -121,8 +121,11 @@ class Slot:
         assert self._lane is not None
         return self._lane
 
-    def leave(self) -> None:
-        """Give the place to the next in line. Idempotent."""
+    def leave(self, *, at_once: bool = False) -> None:
+        """Give the place to the next in line: in the next turn of the loop, or ``at_once``. Idempotent.
+
+        Not at once where a body is stopped: the next one may be of the same run, and stopped next.
+        """
         lane, self._lane = self._lane, None
         if lane is not None:
-            lane._leave(self._wide)
+            lane._leave(self._wide, at_once)

@@ -137,6 +137,27 @@ def test_the_time_that_a_body_waits_for_a_slot_does_not_count(host: Host) -> Non
     assert nf.run(nap.map(range(20))) == [None] * 20
 
 
+def test_cancel_starts_none_of_those_that_stand_in_line(host: Host) -> None:
+    gate = Gate()
+    begun: list[int] = []
+
+    @nf.task
+    def hold(i: int) -> None:
+        begun.append(i)
+        gate.wait()
+
+    run = nf.run_async(hold.map(range(200)), workflow_id="w")
+    lane = host.lane(None)
+    gate.reached(lane.slots)
+    run.cancel()
+    with pytest.raises(WorkflowCancellationError):
+        run.result(5)
+    gate.open.set()
+    until(lambda: lane.running == 0)
+    assert nf.run(nf.task(lambda: 1, name="next").bind()) == 1, "whoever was handed over has begun by now"
+    assert len(begun) == lane.slots < 200
+
+
 def test_cancel_stops_async_bodies_and_abandons_threads_with_a_notice(host: Host) -> None:
     gate, stopped = Gate(), threading.Event()
 

@@ -87,14 +87,14 @@ def test_the_next_body_takes_a_place_at_once_and_one_that_ends_meanwhile_makes_r
     def start(i: int, slot: Slot) -> bool:
         begun.append(i)
         if i < 1000:
-            slot.leave()  # as one that has ended before it was looked at
+            slot.leave(at_once=True)  # as one that has ended before it was looked at
         return True
 
     line.join(2)
     for i in range(1100):
         line.lane.join(partial(start, i))
     assert not begun
-    line.inside.pop().leave()
+    line.inside.pop().leave(at_once=True)
     assert begun == [*range(1001)], "without a recursion, and without a turn of the loop"
     assert line.lane.running == 2
 
