@@ -244,7 +244,7 @@ class _Index:
             following = at
             while at < size:
                 calls.seek(fd, at)
-                frame = decode_frame(calls.read(fd, HEADER), 0, _salt(self.path))
+                frame = _entry(calls.read(fd, HEADER), _salt(self.path))
                 if frame is None:  # a value that is just being written, or what a crash or bad luck has left
                     at += PAGE
                 elif at > following and not looked_again:  # the value between has been written meanwhile, perhaps
@@ -285,6 +285,15 @@ def name_of(calls: OS, spot: Spot) -> str:
     finally:
         calls.close(fd)
     return digest.hexdigest()
+
+
+def _entry(raw: bytes, salt: int) -> Frame | None:
+    """Return the frame with which an entry begins; None when it is none, whoever wrote it."""
+    frame = decode_frame(raw, 0, salt)
+    if frame is None or len(frame.records) != 1 or type(frame.records[0]) is not dict:
+        return None
+    size, before = frame.records[0].get("size"), frame.records[0].get("before")
+    return frame if type(size) is int and size >= 0 and type(before) is str else None
 
 
 def _salt(path: str) -> int:

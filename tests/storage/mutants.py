@@ -280,13 +280,6 @@ def value_that_is_shared_stays_old() -> Any:
     return patch.object(blobs.FolderBlobs, "_link", link)
 
 
-def linked_though_not_synced() -> Any:
-    def worth_linking(self: packs.Packs, path: str, names: Any) -> set[str]:
-        return {*self.inside(path)} & set(names)
-
-    return patch.object(packs.Packs, "worth_linking", worth_linking)
-
-
 def _folders_synced_only_if(kept: Callable[[str], bool]) -> Any:
     def fsync_dir(self: ModelOS, path: str) -> None:
         if kept(path):
@@ -333,5 +326,4 @@ MUTANTS: list[Mutant] = [
     pack_that_grows_removed,
     value_that_nothing_follows_not_found,
     value_that_is_shared_stays_old,
-    linked_though_not_synced,
 ]

@@ -17,6 +17,7 @@ from nbflow.storage import packs
 from nbflow.storage.blob_content import PAGE
 from nbflow.storage.blobs import FolderBlobs
 from nbflow.storage.folder import FolderRun, FolderStorage
+from nbflow.storage.frames import encode_frame
 from nbflow.storage.os_calls import OS
 from nbflow.storage.packs import HEADER, LARGEST
 
@@ -307,6 +308,35 @@ def test_the_pack_of_a_run_that_ended_is_linked_for_half_of_its_values(run: Fold
     less.share_blobs("run", stored[3:])
     assert (names(live), names(half), names(less)) == ([".nbb"] * 4, [".nbp"], [".nbb"])
     assert_there(half, stored[2:], 3, 4)
+
+
+def test_what_nothing_follows_is_copied_and_not_linked_since_it_may_never_have_been_synced(
+    run: FolderRun, storage: FolderStorage, calls: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packs, "PACK_BYTES", 100_000)
+    stored = put(run, 1, 2, 3, 4)
+    other = new_run(storage, "other")
+    calls.counts.clear()
+    other.share_blobs("run", stored)
+    assert names(other) == [".nbb", ".nbp"] and calls.counts["fsync"] == 1
+    assert_there(other, stored, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "record", [{"size": -300, "before": ""}, {"size": "9", "before": ""}, {"size": 9}, {}, "x", None]
+)
+def test_an_entry_that_nbflow_would_not_write_is_passed_over(
+    record: Any, run: FolderRun, storage: FolderStorage
+) -> None:
+    stored = put(run, 1, 2)
+    run.close()
+    path = pack_of(run)
+    frame = encode_frame(2, [json.dumps(record)], int(path.stem[-8:], 16))
+    raw = path.read_bytes()
+    path.write_bytes(raw + bytes(-len(raw) % PAGE) + frame.ljust(HEADER))
+    assert_there(storage.blobs("run"), stored, 1, 2)
+    with pytest.raises(StorageDamaged, match="missing"):
+        storage.blobs("run").get_blob("0" * 64)
 
 
 def test_of_a_pack_only_what_is_needed_stays(run: FolderRun) -> None:
