@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import nbflow as nf
+from nbflow.engine.host import Host
 from nbflow.errors import (
     NextDirectiveMissingError,
     RunIsLive,
@@ -180,6 +181,22 @@ def test_G34_cancel_lets_the_handler_end_first(busy: Any) -> None:
     with pytest.raises(WorkflowCancellationError):
         run.result()
     assert run.describe().stored == ("finished",)
+
+
+def test_G34_a_cancel_that_comes_just_as_a_handler_has_ended_is_not_lost(busy: Any, host: Host) -> None:
+    run, gate = busy
+    live = host.runners["busy"]
+
+    def look(runner: Any) -> None:
+        if runner.state.parts[0].next["do"] == "wait" and not asked:  # what the handler chose has just been taken
+            asked.append(runner.cancel("a person"))
+
+    asked: list[Any] = []
+    host.engine.loop.call_soon_threadsafe(live.observers.append, look)
+    gate.open.set()
+    with pytest.raises(WorkflowCancellationError):
+        run.result(10)
+    assert asked
 
 
 def test_G34_a_second_cancel_is_at_once_and_so_is_terminate(busy: Any) -> None:

@@ -75,7 +75,8 @@ class MachineDriver:
         """Have the run canceled as soon as its handler has ended; False when nothing is to be waited for."""
         if self._act is None or self.machine.cancel is not None:
             return False
-        self.runner.write(m.CancelAsked(self.node, self.runner.now(), by))
+        # the handler may have ended by the time that this is written, and the machine have come to rest
+        self.runner.write(m.CancelAsked(self.node, self.runner.now(), by), then=self._rouse)
         return True
 
     # ---- the loop ----
